@@ -6,13 +6,15 @@ An `arb` is a midpoint with a radius that is guaranteed to hold the true value; 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
+from typing import Any
 
 import flint
 
 from l2o_theory.errors import PrecisionError
+from l2o_theory.rigor import language
 
 _BITS_PER_DIGIT = 3.3219280948873626  # log2(10)
 _PRECISION_LOCK = threading.RLock()  # flint.ctx is process-wide: one thread at a time may change it
@@ -68,3 +70,49 @@ def refine(compute: Callable[[], flint.arb], digits: int, *, max_bits: int = 1 <
         f"could not reach {digits} digits within {max_bits} bits: the value is zero or too close to zero; "
         "use an exact rational input, or ask for the loss or another quantity that does not vanish there"
     )
+
+
+def _root(value: flint.arb, degree: flint.arb) -> flint.arb:
+    """value^(1/degree) for value >= 0; exact at 0."""
+    return flint.arb(0) if value == 0 else value ** (1 / degree)
+
+
+def _integer(value: flint.arb) -> int:
+    """The integer that an exact ball is; ValueError otherwise."""
+    integer = value.unique_fmpz()
+    if integer is None or not value.is_exact():
+        raise ValueError("the ball is not one exact integer")
+    return int(integer)
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "log": flint.arb.log,
+    "exp": flint.arb.exp,
+    "sqrt": flint.arb.sqrt,
+    "root": _root,
+    "cosh": flint.arb.cosh,
+    "acosh": flint.arb.acosh,
+}
+"""What statements may call beside the exact grammar: log, exp, sqrt, root(x, n) = x^(1/n), cosh, acosh."""
+
+
+def instance_in_balls(values: Mapping[str, Any], definitions: Mapping[str, str]) -> dict[str, Any]:
+    """Environment like `language.instance`, every number a ball at the current precision."""
+    world: dict[str, Any] = {**FUNCTIONS, "number": flint.arb, "integer": _integer}
+    for name, value in values.items():
+        many = isinstance(value, list | tuple)
+        world[name] = [ball(Fraction(v)) for v in value] if many else ball(Fraction(value))
+    for name, text in definitions.items():
+        world[name] = language.evaluate(text, world)
+    return world
+
+
+def judge_in_balls(certificate: Mapping[str, Any], text: str) -> bool:
+    """Whether `text` certainly holds (or certainly fails) at the certificate's instance, at its "bits".
+
+    Raises:
+        Undecided: the enclosures overlap at that precision.
+    """
+    with precision(certificate["bits"]):
+        world = instance_in_balls(certificate["instance"], certificate.get("definitions", {}))
+        return language.holds(text, world)
