@@ -1,5 +1,5 @@
 """The trusted kernel: accepts or rejects a certificate, with exact rationals and the standard library alone.
-Only the kind cover, and cex over balls, use python-flint as well."""  # noqa: D205, D209
+Only the kind cover, and cex over balls, use python-flint as well."""
 
 from __future__ import annotations
 

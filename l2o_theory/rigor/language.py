@@ -79,7 +79,11 @@ def evaluate(text: str, environment: Mapping[str, Any]) -> Any:
         Undecided: a comparison of enclosures is not certain either way.
         ZeroDivisionError: division by an exact zero.
     """
-    node = parse(text)
+    return evaluate_tree(parse(text), environment)
+
+
+def evaluate_tree(node: ast.AST, environment: Mapping[str, Any]) -> Any:
+    """As `evaluate`, from a syntax tree."""
     return _for_each_index(node, environment) if indexed_names(node) else value_of(node, environment)
 
 

@@ -59,7 +59,7 @@ class Polynomial(dict[Monomial, Fraction]):
         return self + -Polynomial.of(other)
 
     def __rsub__(self, other: Any) -> Polynomial:
-        return -self + other
+        return Polynomial.of(other) + -self
 
     def __truediv__(self, other: Any) -> Polynomial:
         if not isinstance(other, Fraction):
@@ -71,7 +71,7 @@ class Polynomial(dict[Monomial, Fraction]):
             raise ValueError(f"the power of a polynomial must lie in 0..{_LARGEST_POWER}, got {exponent}")
         power: Polynomial = Polynomial.of(1)
         for _ in range(exponent):
-            power = power * self
+            power = self * power
         return power
 
     def summed(self) -> Polynomial:
