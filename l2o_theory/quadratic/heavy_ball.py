@@ -25,7 +25,10 @@ import flint
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l2o_theory.quadratic.schedules import Scaled, enclose, read_spectrum, real_array, whole_steps
+from l2o_theory.quadratic.arguments import parse_one_steps, parse_step_sizes
+from l2o_theory.quadratic.float64 import residual_pairs
+from l2o_theory.quadratic.schedules import Scaled, enclose, float_terms
+from l2o_theory.quadratic.spectrum import Spectrum, parse_column
 from l2o_theory.rigor.rationals import Number, parse_rational
 
 _EXACT_STEPS = 1 << 12  # beyond it an exact rational p_t is too long to be worth forming
@@ -47,13 +50,11 @@ class HeavyBall:
         array([0.   , 0.125, 0.   ])
     """
 
-    eigenvalues: tuple[Fraction, ...]
-    weights: tuple[Fraction, ...]
+    spectrum: Spectrum
 
     def __init__(self, eigenvalues: Iterable[Number], weights: Iterable[Number]) -> None:
-        values, squares = read_spectrum(eigenvalues, weights)
-        object.__setattr__(self, "eigenvalues", values)
-        object.__setattr__(self, "weights", squares)
+        spectrum = Spectrum(parse_column(eigenvalues, "eigenvalues"), parse_column(weights, "weights"))
+        object.__setattr__(self, "spectrum", spectrum)
 
     def loss(self, step_size: ArrayLike, momentum: ArrayLike, steps: int, *, digits: int | None = None) -> Any:
         """F = 1/2 SUM_i c_i^2 l_i p_t(l_i)^2 [derived here]."""
@@ -88,8 +89,7 @@ class HeavyBall:
         criterion, derived here).
         """
         eta, b = parse_rational(step_size, "step_size"), parse_rational(momentum, "momentum")
-        largest = max(value for value, weight in zip(self.eigenvalues, self.weights, strict=True) if weight)
-        return -1 < b < 1 and 0 < eta * largest < 2 * (1 + b)
+        return -1 < b < 1 and 0 < eta * self.spectrum.exact.eigenvalues[0] < 2 * (1 + b)
 
     def _scaled_loss(self, step_size: ArrayLike, momentum: ArrayLike, steps: int) -> Scaled:
         p, exponent, x = self._polynomials(step_size, momentum, steps, tangents=False)
@@ -100,10 +100,17 @@ class HeavyBall:
         self, step_size: ArrayLike, momentum: ArrayLike, steps: int, *, tangents: bool
     ) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.float64]]:
         """p_t with its tangents as mantissas (1 or 3, ..., d), their common binary exponents (..., d), and x_i."""
-        eta, b = np.broadcast_arrays(real_array(step_size, "step_size"), real_array(momentum, "momentum"))
-        eigenvalues = np.array(self.eigenvalues, dtype=np.float64)
-        p, exponent = _polynomial(eta[..., None], b[..., None], eigenvalues, whole_steps(steps), 3 if tangents else 1)
-        return p, exponent, eigenvalues * np.array(self.weights, dtype=np.float64)
+        etas = parse_step_sizes(step_size)
+        b = np.asarray(momentum)
+        b = parse_column(b.ravel(), "momentum").high.reshape(b.shape)
+        eigenvalues = self.spectrum.floats
+        # 1 - eta l to full relative accuracy even where it nearly vanishes
+        residuals, _ = residual_pairs(etas.high.ravel(), etas.low.ravel(), eigenvalues)
+        residuals = residuals.reshape(*etas.high.shape, -1)
+        residuals, b = np.broadcast_arrays(residuals, b[..., None])
+        jet = 3 if tangents else 1
+        p, exponent = _polynomial(residuals, b, eigenvalues.high, parse_one_steps(steps), jet)
+        return p, exponent, float_terms(self.spectrum)
 
     def _enclosed(
         self,
@@ -115,12 +122,14 @@ class HeavyBall:
         finish: Callable[[flint.arb], flint.arb] | None = None,
     ) -> tuple[flint.arb, ...]:
         eta, b = parse_rational(step_size, "step_size"), parse_rational(momentum, "momentum")
-        steps = whole_steps(steps)
+        steps = parse_one_steps(steps)
+        exact = self.spectrum.exact
 
         def compute(number: Callable[[Fraction], Any]) -> list[Any]:
-            eigenvalues = np.array([number(value) for value in self.eigenvalues], dtype=object)
-            weights = np.array([number(value) for value in self.weights], dtype=object)
-            p, _ = _polynomial(number(eta), number(b), eigenvalues, steps, 1 if formula is _loss else 3)
+            residuals = np.array([number(1 - eta * value) for value in exact.eigenvalues], dtype=object)
+            eigenvalues = np.array([number(value) for value in exact.eigenvalues], dtype=object)
+            weights = np.array([number(value) for value in exact.weights], dtype=object)
+            p, _ = _polynomial(residuals, number(b), eigenvalues, steps, 1 if formula is _loss else 3)
             return formula(p, weights * eigenvalues)
 
         return enclose(compute, digits, finish, exact=steps <= _EXACT_STEPS)
@@ -134,22 +143,20 @@ def _gradient(p: NDArray[Any], x: NDArray[Any]) -> list[Any]:
     return [np.sum(x * p[0] * p[1]), np.sum(x * p[0] * p[2])]
 
 
-def _polynomial(eta: Any, b: Any, eigenvalues: NDArray[Any], steps: int, jet: int) -> tuple[NDArray[Any], Any]:
+def _polynomial(r: NDArray[Any], b: Any, eigenvalues: Any, steps: int, jet: int) -> tuple[NDArray[Any], Any]:
     """p_t as a jet (value, or value with its eta- and b-derivatives) times 2^exponent, in the entries' number system.
 
-    Floats are rescaled by powers of two, which rounds nothing; rationals and balls need no scaling (exponent 0).
+    `r` is 1 - eta l. Floats are rescaled by powers of two, which rounds nothing; rationals and balls stay (exponent 0).
     """
-    product = eta * eigenvalues
-    zero = product * 0
-    b = b + zero
-    half = (1 + b - product) / 2
-    centre = np.stack([half, -eigenvalues / 2 + zero, zero + 1 / (zero + 2)][:jet])
-    square = np.stack([half * half - b, -eigenvalues * half, half - 1][:jet])  # D = N^2 and its derivatives
+    zero = r * 0
     one = np.stack([zero + 1, zero, zero][:jet])
-    last = np.stack([half - b, -eigenvalues / 2 + zero, zero - 1 / (zero + 2)][:jet])  # (1-b-eta l)/2
+    half, slope, rise = (r + b) / 2, zero - eigenvalues / 2, (zero + 1) / 2
+    centre = np.stack([half, slope, rise][:jet])  # half the trace, 1+b-eta l, and its derivatives
+    square = np.stack([half * half - b, 2 * half * slope, half - 1][:jet])  # D = N^2
+    last = np.stack([(r - b) / 2, slope, -rise][:jet])
 
     a, c = centre, one
-    exponent = np.zeros(zero.shape, dtype=np.int64)
+    exponent = np.zeros(r.shape, dtype=np.int64)
     for bit in bin(steps)[3:]:
         a, c, exponent = _times(a, a) + _times(_times(c, c), square), 2 * _times(a, c), 2 * exponent
         if bit == "1":

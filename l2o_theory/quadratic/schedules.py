@@ -25,11 +25,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from l2o_theory.errors import InputError, PrecisionError
+from l2o_theory.quadratic.arguments import Array, StepSizes, parse_digits, parse_one_steps, parse_step_sizes
+from l2o_theory.quadratic.float64 import residual_pairs
+from l2o_theory.quadratic.spectrum import Spectrum, parse_column
 from l2o_theory.rigor.balls import ball, refine
-from l2o_theory.rigor.rationals import Number, parse_rational, parse_rationals
-
-Floats = NDArray[np.float64]
-
+from l2o_theory.rigor.rationals import Number, parse_rational
 
 _Formula = Callable[[list[Any], Callable[[Any, Any], Any], Any, Any], list[Any]]
 """Factors r_j, the weighted sum over eigenvalues, x = c^2 l and l, in any of the three number systems -> results."""
@@ -52,13 +52,11 @@ class ScheduledDescent:
         0.0
     """
 
-    eigenvalues: tuple[Fraction, ...]
-    weights: tuple[Fraction, ...]
+    spectrum: Spectrum
 
     def __init__(self, eigenvalues: Iterable[Number], weights: Iterable[Number]) -> None:
-        values, squares = read_spectrum(eigenvalues, weights)
-        object.__setattr__(self, "eigenvalues", values)
-        object.__setattr__(self, "weights", squares)
+        spectrum = Spectrum(parse_column(eigenvalues, "eigenvalues"), parse_column(weights, "weights"))
+        object.__setattr__(self, "spectrum", spectrum)
 
     def loss(self, step_sizes: ArrayLike, *, digits: int | None = None) -> Any:
         """F = 1/2 SUM_i x_i PROD_j r_ij^2, shape (...) [derived here]."""
@@ -104,13 +102,14 @@ class ScheduledDescent:
         return np.stack([np.stack(row, axis=-1) for row in full], axis=-2)
 
     def _scaled(self, formula: _Formula, step_sizes: ArrayLike) -> list[Scaled]:
-        schedule = _nonempty(real_array(step_sizes, "step_sizes"))
-        eigenvalues = np.array(self.eigenvalues, dtype=np.float64)
-        weights = np.array(self.weights, dtype=np.float64)
+        schedule = _schedule(step_sizes)
+        eigenvalues, x = self.spectrum.floats, float_terms(self.spectrum)
         with np.errstate(over="ignore", under="ignore"):
-            factors = [Scaled.of(1.0 - eta[..., None] * eigenvalues) for eta in np.moveaxis(schedule, -1, 0)]
-            totals: list[Scaled] = formula(factors, Scaled.total, weights * eigenvalues, eigenvalues)
-        return totals
+            # r_ij to full relative accuracy even where it nearly vanishes
+            residuals, _ = residual_pairs(schedule.high.ravel(), schedule.low.ravel(), eigenvalues)
+            residuals = residuals.reshape(*schedule.high.shape, -1)
+            factors = [Scaled.of(column) for column in np.moveaxis(residuals, -2, 0)]
+            return formula(factors, Scaled.total, x, eigenvalues.high)
 
     def _enclosed(
         self,
@@ -119,18 +118,22 @@ class ScheduledDescent:
         digits: int,
         finish: Callable[[flint.arb], flint.arb] | None = None,
     ) -> tuple[flint.arb, ...]:
-        schedule = _nonempty(
-            np.array(parse_rationals(np.asarray(step_sizes, dtype=object), "step_sizes"), dtype=object)
-        )
+        schedule = _schedule(step_sizes)
+        if schedule.high.ndim != 1:
+            raise InputError(
+                f"step_sizes must be one schedule here, got shape {schedule.high.shape}; call once per row"
+            )
+        etas = [schedule.exact(index) for index in range(schedule.high.size)]
+        exact = self.spectrum.exact
 
         def compute(number: Callable[[Fraction], Any]) -> list[Any]:
             def lifted(values: Iterable[Fraction]) -> NDArray[np.object_]:
                 return np.array([number(value) for value in values], dtype=object)
 
             # r_ij is formed exactly before it becomes a ball, so a factor that vanishes is exactly 0
-            factors = [lifted(1 - eta * value for value in self.eigenvalues) for eta in schedule]
-            x = lifted(map(mul, self.weights, self.eigenvalues))
-            return formula(factors, lambda terms, weights: np.sum(weights * terms), x, lifted(self.eigenvalues))
+            factors = [lifted(1 - eta * value for value in exact.eigenvalues) for eta in etas]
+            x = lifted(map(mul, exact.weights, exact.eigenvalues))
+            return formula(factors, lambda terms, weights: np.sum(weights * terms), x, lifted(exact.eigenvalues))
 
         return enclose(compute, digits, finish)
 
@@ -162,7 +165,7 @@ def chebyshev_step_sizes(
         InputError: not 0 < alpha <= L, steps not a positive integer, unknown order.
     """
     largest, smallest = _interval(smoothness, strong_convexity)
-    steps = whole_steps(steps)
+    steps = parse_one_steps(steps)
     mean, radius = (largest + smallest) / 2, (largest - smallest) / 2
     angles = (2 * np.arange(1, steps + 1) - 1) / (2 * steps)
     roots = float(mean) + float(radius) * np.cos(np.pi * angles)
@@ -191,7 +194,7 @@ def chebyshev_factor(smoothness: Number, strong_convexity: Number, steps: int, *
         InputError: not 0 < alpha <= L, or steps not a positive integer.
     """
     largest, smallest = _interval(smoothness, strong_convexity)
-    steps = whole_steps(steps)
+    steps = parse_one_steps(steps)
     ratio = smallest / largest
     if ratio == 1:
         return 0.0 if digits is None else flint.arb(0)
@@ -208,22 +211,28 @@ def constant_factor(smoothness: Number, strong_convexity: Number, steps: int, *,
         InputError: not 0 < alpha <= L, or steps not a positive integer.
     """
     largest, smallest = _interval(smoothness, strong_convexity)
-    steps = whole_steps(steps)
+    steps = parse_one_steps(steps)
     ratio = smallest / largest
     if digits is not None:
         return refine(lambda: ball((1 - ratio) / (1 + ratio)) ** steps, digits)
     return 0.0 if ratio == 1 else math.exp(steps * (_log_complement(ratio) - math.log1p(ratio)))
 
 
+def float_terms(spectrum: Spectrum) -> Array:
+    """x_i = c_i^2 l_i of the active eigenvalues, in the order of `spectrum.floats`."""
+    weights = spectrum.weights.high
+    return weights[weights > 0] * spectrum.floats.high
+
+
 @dataclass(frozen=True)
 class Scaled:
     """Numbers mantissa * 2^exponent of any size, entry by entry: products never overflow, underflow or lose digits."""
 
-    mantissa: Floats
+    mantissa: Array
     exponent: NDArray[np.int64]
 
     @classmethod
-    def of(cls, values: Floats, exponent: NDArray[np.int64] | int = 0) -> Scaled:
+    def of(cls, values: Array, exponent: NDArray[np.int64] | int = 0) -> Scaled:
         """Return values * 2^exponent with mantissas in [1/2, 1) or 0."""
         mantissa, shift = np.frexp(values)
         return cls(mantissa, shift.astype(np.int64) + exponent)
@@ -231,7 +240,7 @@ class Scaled:
     def __mul__(self, other: Scaled) -> Scaled:
         return Scaled.of(self.mantissa * other.mantissa, self.exponent + other.exponent)
 
-    def total(self, weights: Floats) -> Scaled:
+    def total(self, weights: Array) -> Scaled:
         """SUM over the last axis of weights * self."""
         top = np.max(np.where(self.mantissa == 0, np.iinfo(np.int64).min // 4, self.exponent), axis=-1)
         # anything 2000 binary digits below the largest term vanishes in the sum
@@ -267,7 +276,7 @@ def enclose(
     Raises:
         PrecisionError: balls cannot resolve a result and `exact` is false.
     """
-    finish = finish or (lambda value: value)
+    digits, finish = parse_digits(digits), finish or (lambda value: value)
     results: dict[int, Sequence[Any]] = {}
 
     def entry(index: int) -> flint.arb:
@@ -290,66 +299,6 @@ def enclose(
 
 def _finished(finish: Callable[[flint.arb], flint.arb], value: Fraction) -> flint.arb:
     return finish(ball(value))
-
-
-def read_spectrum(
-    eigenvalues: Iterable[Number], weights: Iterable[Number]
-) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
-    """Return exact eigenvalues and weights.
-
-    Raises:
-        InputError: an eigenvalue not positive, a weight negative, all weights zero, no entry, or lengths that differ.
-    """
-    values = parse_rationals(eigenvalues, "eigenvalues")
-    squares = nonnegative(weights, "weights", len(values))
-    if not values or min(values) <= 0:
-        raise InputError(f"eigenvalues must be positive and at least one, got {eigenvalues!r}; drop zero eigenvalues")
-    if not any(squares):
-        raise InputError("weights must not all be zero: the loss vanishes identically; give one positive weight")
-    return values, squares
-
-
-def nonnegative(values: Iterable[Number], name: str, length: int) -> tuple[Fraction, ...]:
-    """Return exact non-negative numbers, one per eigenvalue.
-
-    Raises:
-        InputError: a negative entry, or another length.
-    """
-    numbers = parse_rationals(values, name)
-    if len(numbers) != length:
-        raise InputError(f"{name} must have one entry per eigenvalue ({length}), got {len(numbers)}; match the lengths")
-    for index, number in enumerate(numbers):
-        if number < 0:
-            raise InputError(f"{name}[{index}] must be >= 0, got {number}; pass squares or variances")
-    return numbers
-
-
-def real_array(values: ArrayLike, name: str) -> Floats:
-    """Return float64; entries may be Fractions or text.
-
-    Raises:
-        InputError: an entry that is not a finite number.
-    """
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiu":
-        array = np.vectorize(lambda value: float(parse_rational(value, name)), otypes=[np.float64])(
-            np.asarray(values, dtype=object)
-        )
-    array = array.astype(np.float64)
-    if not np.isfinite(array).all():
-        raise InputError(f"{name} must be finite, got NaN or an infinity; remove it first")
-    return array
-
-
-def whole_steps(steps: Any) -> int:
-    """Return the number of steps t as an int.
-
-    Raises:
-        InputError: not an integer, or below 1.
-    """
-    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
-        raise InputError(f"steps must be an integer >= 1, got {steps!r}; pass the number of gradient steps")
-    return int(steps)
 
 
 def _loss(factors: list[Any], total: Callable[[Any, Any], Any], x: Any, eigenvalues: Any) -> list[Any]:
@@ -387,8 +336,9 @@ def _around(factors: list[Any]) -> tuple[list[Any], list[Any]]:
     return before, after[::-1]
 
 
-def _nonempty(schedule: NDArray[Any]) -> NDArray[Any]:
-    if schedule.ndim == 0 or schedule.shape[-1] == 0:
+def _schedule(step_sizes: ArrayLike) -> StepSizes:
+    schedule = parse_step_sizes(step_sizes)
+    if schedule.high.ndim == 0 or schedule.high.size == 0:
         raise InputError("step_sizes must hold one step size per step, got none; pass a sequence such as [0.1, 0.2]")
     return schedule
 
@@ -402,7 +352,7 @@ def _interval(smoothness: Number, strong_convexity: Number) -> tuple[Fraction, F
     return largest, smallest
 
 
-def _leja(points: Floats) -> list[int]:
+def _leja(points: Array) -> list[int]:
     """Indices of the points, each next one maximising the product of its distances to those before."""
     places = [int(np.argmax(np.abs(points)))]
     distance = np.zeros_like(points)
