@@ -83,7 +83,7 @@ class Proof:
         """
         symbols = Symbols(self.definitions)
         assumptions = {
-            key: link for name, text in statement.hypotheses.items() for key, link in _named_links(name, text)
+            key: link for name, text in statement.hypotheses.items() for key, link in named_links(name, text).items()
         }
         known = {name: symbols.relation(text) for name, text in assumptions.items()}
         known |= {name: symbols.relation(fact.relation) for name, fact in self.facts.items()}
@@ -151,10 +151,10 @@ def _overlap(left: Any, right: Any) -> bool:
     return bool(flint.arb(left).overlaps(flint.arb(right)))
 
 
-def _named_links(name: str, text: str) -> list[tuple[str, str]]:
-    """A chain "a < b <= c" named h becomes h.1, h.2; a single comparison keeps its name."""
+def named_links(name: str, text: str) -> dict[str, str]:
+    """A chain "a < b <= c" named h becomes h.1 and h.2; a single comparison keeps its name."""
     found = links(text)
-    return [(name, found[0])] if len(found) == 1 else [(f"{name}.{k}", link) for k, link in enumerate(found, 1)]
+    return {name: found[0]} if len(found) == 1 else {f"{name}.{k}": link for k, link in enumerate(found, 1)}
 
 
 def _closed(steps: Sequence[Step], known: Mapping[str, Relation], symbols: Symbols) -> list[dict[str, Any]]:

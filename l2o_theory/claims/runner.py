@@ -1,0 +1,192 @@
+"""The runner: from a claim to its verdict, by the strongest method that works, never upgraded."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+from l2o_theory.claims.claim import Claim, Mutation
+from l2o_theory.claims.verdict import Evidence, MutationResult, Status, Verdict
+from l2o_theory.errors import CertificateError, ClaimError
+from l2o_theory.rigor import boxes, kernel
+from l2o_theory.rigor.language import Malformed, Undecided
+from l2o_theory.rigor.proof import Proof, Step, named_links
+from l2o_theory.rigor.statement import Instance, Statement, from_json, to_json
+from l2o_theory.search.hunt import Budget, Hunt, hunt
+from l2o_theory.search.instances import sample
+
+_FACT_INSTANCES = {"quick": 40, "full": 400}  # exact instances on which the facts of a proof are tested
+_AUTOMATIC_HYPOTHESES = 8  # beyond this many, products of hypotheses are too many to try without being asked
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """What one method concluded about a statement."""
+
+    status: Status
+    trust: str
+    evidence: tuple[Evidence, ...] = ()
+    reason: str = ""
+
+
+def check(claim: Claim, *, budget: Literal["quick", "full"] = "quick", seed: int = 0) -> Verdict:
+    """Check a claim: witness, search, proof, box, and every mutation.
+
+    A counterexample beats everything; a counterexample beside an accepted proof is reported as UNDECIDED, because one of
+    the two must be wrong. Deterministic for given claim, budget, seed and versions, up to the time it took.
+
+    Args:
+        claim: what to check.
+        budget: "quick" (seconds) or "full" (a minute and more).
+        seed: the one seed of the run; every stream is derived from it.
+
+    Raises:
+        ClaimError: the witness is not exact text.
+    """
+    start = time.perf_counter()
+    verdict = _measured(claim, seed) if claim.formal is None else _formal(claim, claim.formal, budget, seed)
+    seconds = round(time.perf_counter() - start, 3)
+    return replace(verdict, run={**verdict.run, "seed": seed, "budget": budget, "seconds": seconds, **_versions()})
+
+
+def _formal(claim: Claim, statement: Statement, budget: Literal["quick", "full"], seed: int) -> Verdict:
+    witness = from_json(claim.witness)
+    head = {"claim": claim.id, "expected": claim.expected, "scope": claim.scope}
+    if not statement.decide(witness).admissible:
+        reason = f"the witness {to_json(witness)} fails a hypothesis"
+        return Verdict(**head, status=Status.VACUOUS, trust="exact rationals", reason=reason)
+    known = [from_json(example) for example in (claim.counterexample, claim.witness) if example]
+    search = hunt(statement, seed=seed, budget=Budget.named(budget), examples=known)
+    finding = _strongest(claim, statement, witness, search, budget, seed)
+    mutations = tuple(_mutate(claim, mutation, witness, budget, seed) for mutation in claim.mutations)
+    unsound = [m.name for m in mutations if m.status in (Status.PROVED, Status.CERTIFIED)]
+    if unsound:
+        finding = _Finding(Status.UNDECIDED, finding.trust, finding.evidence, f"false variants accepted: {unsound}")
+    return Verdict(
+        **head,
+        status=finding.status,
+        trust=finding.trust,
+        margin=search.smallest_margin,
+        margin_at=to_json(search.margin_at) if search.margin_at is not None else None,
+        evidence=(*finding.evidence, Evidence("search", search.to_json())),
+        mutations=mutations,
+        reason=finding.reason,
+        run={"examples": search.examples_run},
+    )
+
+
+def _strongest(
+    claim: Claim, statement: Statement, witness: Instance, search: Hunt, budget: Literal["quick", "full"], seed: int
+) -> _Finding:
+    proved = _proved(claim, statement, witness, budget, seed) if claim.expected is not Status.FALSIFIED else None
+    if search.counterexample is not None:
+        found = search.counterexample
+        trust = "exact rationals" if found.arithmetic == "rational" else f"ball arithmetic, {found.arithmetic} bits"
+        evidence = (Evidence("certificate", found.certificate),)
+        if proved is not None and proved.status is Status.PROVED:
+            reason = "a proof was accepted and a counterexample confirmed: one of the two is wrong"
+            return _Finding(Status.UNDECIDED, trust, evidence + proved.evidence, reason)
+        return _Finding(Status.FALSIFIED, trust, evidence)
+    if proved is not None and proved.status is Status.PROVED:
+        return proved
+    if claim.box is not None:
+        return _certified(statement, claim.box)
+    reason = proved.reason if proved is not None else ""
+    return _Finding(Status.NOT_FALSIFIED, "search in ball arithmetic; nothing confirmed", (), reason)
+
+
+def _proved(
+    claim: Claim, statement: Statement, witness: Instance, budget: Literal["quick", "full"], seed: int
+) -> _Finding | None:
+    proof = claim.proof or _automatic(statement)
+    if proof is None:
+        return None
+    try:
+        at = from_json(proof.witness) if proof.witness is not None else witness
+        certificate = proof.certificate(statement, at)
+        kernel.check(certificate)
+    except (CertificateError, kernel.Rejected, Malformed) as error:
+        return _Finding(Status.UNDECIDED, "kernel", (), f"no proof: {error}") if claim.proof else None
+    misquoted = proof.misquoted(statement, [witness, at, *sample(statement, _FACT_INSTANCES[budget], seed)])
+    if misquoted:
+        return _Finding(Status.UNDECIDED, "kernel", (), f"misquoted: {'; '.join(misquoted)}")
+    facts = proof.textbook_facts()
+    trust = "kernel" + (f"; modulo {', '.join(facts)}" if facts else "")
+    return _Finding(Status.PROVED, trust, (Evidence("certificate", certificate),))
+
+
+def _automatic(statement: Statement) -> Proof | None:
+    """A one-step product certificate from all hypotheses, for polynomial statements with few of them."""
+    if len(statement.hypotheses) > _AUTOMATIC_HYPOTHESES:
+        return None
+    names = tuple(key for name, text in statement.hypotheses.items() for key in named_links(name, text))
+    steps = tuple(Step(f"goal{k}", goal, using=names) for k, goal in enumerate(statement.goals()))
+    return Proof(steps=steps, definitions=statement.definitions)
+
+
+def _certified(statement: Statement, box: boxes.Box) -> _Finding:
+    try:
+        certificate = boxes.cover(statement, box)
+        kernel.check(certificate)
+    except (CertificateError, kernel.Rejected, Undecided) as error:
+        return _Finding(Status.UNDECIDED, "interval arithmetic", (), f"the box is not covered: {error}")
+    trust = "interval arithmetic (python-flint); the kernel checks the split tree and every leaf"
+    return _Finding(Status.CERTIFIED, trust, (Evidence("certificate", certificate),))
+
+
+def _mutate(
+    claim: Claim, mutation: Mutation, witness: Instance, budget: Literal["quick", "full"], seed: int
+) -> MutationResult:
+    """Treat the false variant as a claim of its own: it must fall, and no proof may carry it."""
+    statement = claim.mutated(mutation)
+    known = [from_json(mutation.example)] if mutation.example else []
+    search = hunt(statement, seed=seed, budget=Budget.named(budget), examples=[*known, witness])
+    if search.counterexample is not None:
+        found = search.counterexample
+        kernel.check(found.certificate)
+        by = "stated example" if found.strategy == "example" else found.strategy
+        return MutationResult(
+            mutation.name, Status.FALSIFIED, statement.conclusion, to_json(found.instance), found.arithmetic, by
+        )
+    proved = _proved(claim, statement, witness, budget, seed)
+    status = proved.status if proved is not None else Status.NOT_FALSIFIED
+    if status is not Status.PROVED and claim.box is not None:
+        status = _certified(statement, claim.box).status
+    accepted = status in (Status.PROVED, Status.CERTIFIED)
+    return MutationResult(mutation.name, status if accepted else Status.NOT_FALSIFIED, statement.conclusion)
+
+
+def _measured(claim: Claim, seed: int) -> Verdict:
+    if claim.measure is None:
+        raise ClaimError(f"{claim.id}: nothing to measure; give `measure` or `formal`")
+    measured = claim.measure(seed)
+    table: Mapping[str, Any] = {"table": [dict(row) for row in measured.table], "arithmetic": measured.arithmetic}
+    faults = [(name, Status.FALSIFIED) for name in measured.refuted_faults]
+    faults += [(name, Status.NOT_FALSIFIED) for name in measured.accepted_faults]
+    return Verdict(
+        claim=claim.id,
+        expected=claim.expected,
+        scope=claim.scope,
+        status=Status.NOT_FALSIFIED if measured.holds else Status.FALSIFIED,
+        trust=f"measurement: {measured.arithmetic}",
+        margin=measured.margin,
+        evidence=(Evidence("measurement", table),),
+        mutations=tuple(
+            MutationResult(name, status, "planted fault", found_by="measurement") for name, status in faults
+        ),
+    )
+
+
+def _versions() -> dict[str, str]:
+    names = ("l2o-theory", "python-flint", "numpy", "scipy", "hypothesis", "torch")
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
