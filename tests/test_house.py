@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "l2o_theory"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TRUSTED_BASE = ("kernel", "language", "polynomial", "symbols")
-KERNEL_DOORS = {"l2o_theory.rigor.balls", "l2o_theory.rigor.cover"}  # opened for the kinds cex over balls and cover only
+KERNEL_DOORS = {"l2o_theory.rigor.balls", "l2o_theory.rigor.cover"}  # opened for cex over balls and for cover only
 HEAVY = {"torch", "scipy", "sympy", "matplotlib", "hypothesis"}
 
 
