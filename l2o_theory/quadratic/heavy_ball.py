@@ -25,6 +25,7 @@ import flint
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from l2o_theory.errors import InputError
 from l2o_theory.quadratic.arguments import parse_one_steps, parse_step_sizes
 from l2o_theory.quadratic.float64 import residual_pairs
 from l2o_theory.quadratic.schedules import Scaled, enclose, float_terms
@@ -107,7 +108,13 @@ class HeavyBall:
         # 1 - eta l to full relative accuracy even where it nearly vanishes
         residuals, _ = residual_pairs(etas.high.ravel(), etas.low.ravel(), eigenvalues)
         residuals = residuals.reshape(*etas.high.shape, -1)
-        residuals, b = np.broadcast_arrays(residuals, b[..., None])
+        try:
+            residuals, b = np.broadcast_arrays(residuals, b[..., None])
+        except ValueError:
+            raise InputError(
+                f"step_size and momentum must broadcast, got shapes {etas.high.shape} and {b.shape}; "
+                "add an axis, as in step_size[:, None]"
+            ) from None
         jet = 3 if tangents else 1
         p, exponent = _polynomial(residuals, b, eigenvalues.high, parse_one_steps(steps), jet)
         return p, exponent, float_terms(self.spectrum)

@@ -150,9 +150,9 @@ def chebyshev_step_sizes(
 
         eta_j = 1/[(L+alpha)/2 + (L-alpha)/2 cos((2j-1) pi/(2t))],   j = 1..t
 
-    In exact arithmetic the order does not matter. In floating point a rounding error is multiplied by all later factors:
-    in increasing order, condition number 10^4 and t = 64, they reach 10^31. Order "leja" takes as next root 1/eta the one
-    farthest (in the product of distances) from those used, which keeps these products below 10^4 in that example.
+    In exact arithmetic the order does not matter. In floating point a rounding error is multiplied by all later
+    factors: in increasing order, condition number 10^4 and t = 64, they reach 10^31. Order "leja" takes as next root
+    1/eta the one farthest (in the product of distances) from those used: there they stay below 10^4.
 
     Args:
         smoothness: L, the largest eigenvalue covered.
