@@ -1,7 +1,7 @@
 """The statement language: one text, read over any number system; standard library only, part of the trusted base.
 
-Grammar: integers, names, + - * / ** (integer powers), < <= == != >= > (chains too), and, or, not, abs, max, min, and
-the reductions sum, prod, max, min, all, whose single argument runs over index i of the vectors named `..._i`. Whatever
+Grammar: integers, names, + - * / ** (integer powers), < <= == != >= > (chains too), and, or, not, abs, max, min,
+positive(x) (1 if x > 0, else 0), root(x, n) (exact here), and the reductions sum, prod, max, min, all, whose single argument runs over index i of the vectors named `..._i`. Whatever
 else an environment offers as a callable (log, exp, root, ...) may be called; its entries "number" and
 "integer" make the constants and the powers (default: Fraction and int). Python's parser reads; nothing is run.
 
@@ -39,8 +39,41 @@ _REDUCTIONS: dict[str, Callable[[list[Any], Callable[[int], Any]], Any]] = {
     "min": lambda values, _: min(values),
     "all": lambda values, _: all(values),
 }
-_FUNCTIONS: dict[str, Callable[..., Any]] = {"abs": abs, "max": max, "min": min}
 LARGEST_EXACT_POWER = 100_000  # an exact power beyond this fills the memory before it proves anything
+
+
+def _positive(value: Any) -> Fraction:
+    """1 if value > 0, else 0: an indicator."""
+    return Fraction(int(_decide(ast.Gt, value, 0)))
+
+
+def _exact_root(value: Any, degree: Any) -> Fraction:
+    """The rational root value^(1/degree) of a non-negative rational; Malformed if it is not rational."""
+    n = int(degree)
+    if not isinstance(value, Fraction) or value < 0 or n != degree or not 1 <= n <= LARGEST_EXACT_POWER:
+        raise Malformed(f"no exact root of degree {degree}")
+    parts = [_integer_root(part, n) for part in (value.numerator, value.denominator)]
+    if parts[0] ** n != value.numerator or parts[1] ** n != value.denominator:
+        raise Malformed(f"the root of degree {n} is not rational; use ball arithmetic")
+    return Fraction(parts[0], parts[1])
+
+
+def _integer_root(value: int, degree: int) -> int:
+    """Largest integer whose power of the given degree does not exceed `value`."""
+    low, high = 0, 1 << (value.bit_length() // degree + 1)
+    while low < high - 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if middle**degree <= value else (low, middle)
+    return low
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "abs": abs,
+    "max": max,
+    "min": min,
+    "positive": _positive,
+    "root": _exact_root,
+}
 
 
 class Malformed(Exception):

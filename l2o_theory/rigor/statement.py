@@ -81,7 +81,7 @@ class Statement:
 
     def __post_init__(self) -> None:
         defined = [p.name for p in self.parameters]
-        known = {*defined, *balls.FUNCTIONS, "sum", "prod", "max", "min", "all", "abs"}
+        known = {*defined, *balls.FUNCTIONS, "sum", "prod", "all", "abs", "max", "min", "positive"}
         for name, text in [*self.definitions.items(), *self.hypotheses.items(), ("conclusion", self.conclusion)]:
             try:
                 used = {node.id for node in ast.walk(language.parse(text)) if isinstance(node, ast.Name)}
