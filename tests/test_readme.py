@@ -1,4 +1,4 @@
-"""README.md tells the truth: its code runs, its commands exist, its links lead somewhere, its table is the claims' own."""
+"""README.md tells the truth: its code runs, its commands and links exist, its table is the one the claims expect."""
 
 from __future__ import annotations
 
