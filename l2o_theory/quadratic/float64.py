@@ -25,10 +25,11 @@ from numpy.typing import NDArray
 from l2o_theory.quadratic.arguments import Array, split_rational
 from l2o_theory.quadratic.spectrum import FloatSpectrum
 
-_BLOCK = 1 << 14  # numbers per work array: 128 KiB, so that a block of arrays stays in the cache
+BLOCK = 1 << 14  # numbers per work array: 128 KiB, so that a block of arrays stays in the cache
 _SPLIT = np.uint64((1 << 27) - 1)
 _HALF = np.uint64(1 << 26)
 _CANCELLED = 1e-12  # a residual below this keeps fewer than 20 of the 32 digits of inexact inputs
+_NEGLIGIBLE = -700.0  # exp of less is below 1e-304 of the leading term; denormal numbers would only cost time
 _LOG_ZERO = -1e290  # log 0, finite so that 0 * log 0 = 0; times 2t <= 2^54 it stays finite
 
 
@@ -39,27 +40,38 @@ def _halves(values: Array) -> tuple[Array, Array]:
     return high, values - high
 
 
-def residual_pairs(high: Array, low: Array, eigenvalues: FloatSpectrum) -> tuple[Array, Array]:
-    """Return r = 1 - (high + low) l as (r, rest), shape (n, d); exact but for the last of 106 bits."""
+def residual_pairs(
+    high: Array, low: Array, eigenvalues: FloatSpectrum, work: Array | None = None
+) -> tuple[Array, Array]:
+    """Return r = 1 - (high + low) l as (r, rest), shape (n, d); exact but for the last of 106 bits.
+
+    `work`, shape (4, >= n, d), is overwritten and holds the result: fresh pages cost more than the arithmetic.
+    """
+    size = len(high), len(eigenvalues.high)
+    product, error, difference, scratch = np.empty((4, *size)) if work is None else work[:, : size[0]]
     eta_1, eta_2 = _halves(high[:, None])
     l_1, l_2 = _halves(eigenvalues.high)
-    product = high[:, None] * eigenvalues.high
-    error = eta_1 * l_1
+    np.multiply(high[:, None], eigenvalues.high, out=product)
+    np.multiply(eta_1, l_1, out=error)
     error -= product
-    error += eta_1 * l_2
-    error += eta_2 * l_1
-    error += eta_2 * l_2
+    for eta_part, l_part in ((eta_1, l_2), (eta_2, l_1), (eta_2, l_2)):
+        error += np.multiply(eta_part, l_part, out=scratch)
     if low.any():
-        error += low[:, None] * eigenvalues.high
+        error += np.multiply(low[:, None], eigenvalues.high, out=scratch)
     if eigenvalues.low.any():
-        error += high[:, None] * eigenvalues.low
-    difference = 1.0 - product
-    carried = difference - 1.0  # two-sum: 1 - product = difference + rest, exactly
-    rest = (1.0 - (difference - carried)) - (product + carried)
-    rest -= error
-    total = difference + rest
-    rest -= total - difference
-    return total, rest
+        error += np.multiply(high[:, None], eigenvalues.low, out=scratch)
+    np.subtract(1.0, product, out=difference)
+    # Two-sum: with c = difference - 1, 1 - product = difference + [(1 - (difference - c)) - (product + c)] exactly.
+    np.subtract(difference, 1.0, out=scratch)
+    product += scratch
+    np.subtract(difference, scratch, out=scratch)
+    np.subtract(1.0, scratch, out=scratch)
+    scratch -= product
+    scratch -= error
+    np.add(difference, scratch, out=product)
+    np.subtract(product, difference, out=difference)
+    scratch -= difference
+    return product, scratch
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,24 +84,34 @@ class Residuals:
     log_largest: Array
 
 
-def normalise(residual: Array, rest: Array, eigenvalues: FloatSpectrum) -> Residuals:
-    """Divide by the largest |r_i|, which belongs to L or alpha because |1 - eta l| is convex in l."""
-    sign = np.copysign(1.0, residual)
-    size, rest = residual * sign, rest * sign
-    first, last = eigenvalues.first, eigenvalues.last
-    difference = (size[:, first] - size[:, last]) + (rest[:, first] - rest[:, last])
-    winner = np.where(difference >= 0, first, last)
+def largest_residual(residual: Array, rest: Array, eigenvalues: FloatSpectrum) -> tuple[Array, Array]:
+    """Return m = max |r_i| of each row as a pair, 1 where it is 0; |1 - eta l| is convex in l, so an extreme has it."""
+    ends = [eigenvalues.first, eigenvalues.last]
+    sign = np.copysign(1.0, residual[:, ends])
+    size, size_rest = residual[:, ends] * sign, rest[:, ends] * sign
+    difference = (size[:, 0] - size[:, 1]) + (size_rest[:, 0] - size_rest[:, 1])
+    winner = np.where(difference >= 0, 0, 1)
     rows = np.arange(len(size))
-    m, m_rest = size[rows, winner], rest[rows, winner]
-    m = np.where(m == 0, 1.0, m)
-    log_m = np.log(m) + m_rest / m
-    q = size / m[:, None]
-    less = size - m[:, None]
-    less += rest - m_rest[:, None]
+    m = size[rows, winner]
+    return np.where(m == 0, 1.0, m), size_rest[rows, winner]
+
+
+def normalise(residual: Array, rest: Array, eigenvalues: FloatSpectrum) -> Residuals:
+    """Divide by the largest |r_i|; overwrites its two arguments."""
+    m, m_rest = largest_residual(residual, rest, eigenvalues)
+    sign = np.copysign(1.0, residual)
+    residual *= sign
+    rest *= sign
+    less = residual - m[:, None]
+    rest -= m_rest[:, None]
+    less += rest
     less /= m[:, None]
-    near = 1.0 + less
+    near = np.add(1.0, less, out=rest)
+    q = residual
+    q /= m[:, None]
+    # log q = log(near) + (less - (near - 1)) / near as in log1p; far from 1 the quotient q is the more accurate one.
     less -= near - 1.0
-    less /= near  # log q = log(near) + less, see log1p; far from 1 the quotient q itself is the accurate one
+    less /= near
     far = q < 0.5
     np.copyto(near, q, where=far)
     np.copyto(less, 0.0, where=far)
@@ -99,7 +121,7 @@ def normalise(residual: Array, rest: Array, eigenvalues: FloatSpectrum) -> Resid
     near += less
     np.copyto(near, _LOG_ZERO, where=zero)
     q *= sign
-    return Residuals(q, near, m, log_m)
+    return Residuals(q, near, m, np.log(m) + m_rest / m)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,13 +141,19 @@ class FloatValues:
     log_of_curvature: Array
 
 
-def _sums(residuals: Residuals, steps: Array, eigenvalues: FloatSpectrum, curvature: bool, out: Array) -> None:
+def _sums(
+    residuals: Residuals, steps: Array, eigenvalues: FloatSpectrum, curvature: bool, out: Array, work: Array
+) -> None:
     """Write shift, sum s q^2, sum s q l/L, sum s |q| l/L and, if asked, sum s (l/L)^2 and the spread into `out`."""
     q, ratio = residuals.normalised, eigenvalues.ratio
-    s = residuals.log_normalised * (2 * steps[:, None] - 2)
+    s = np.multiply(residuals.log_normalised, 2 * steps[:, None] - 2, out=work[: len(q)])
     s += eigenvalues.log_x
-    out[0] = s.max(axis=1)
-    s -= out[0][:, None]
+    out[0] = eigenvalues.log_x_top
+    if eigenvalues.is_wide:  # the leading term may be anywhere; otherwise it is at most exp(300) below the scale
+        rise = s.max(axis=1)
+        s -= rise[:, None]
+        out[0] += rise
+    np.maximum(s, _NEGLIGIBLE, out=s)
     np.exp(s, out=s)
     if curvature:
         total = s.sum(axis=1)
@@ -138,7 +166,7 @@ def _sums(residuals: Residuals, steps: Array, eigenvalues: FloatSpectrum, curvat
     out[3] = np.abs(s, out=s) @ ratio
 
 
-def _values(sums: Array, largest: Array, log_largest: Array, steps: Array, smoothness: float) -> FloatValues:
+def combine(sums: Array, largest: Array, log_largest: Array, steps: Array, smoothness: float) -> FloatValues:
     """Combine the sums (6, n, k) into the quantities of `definition`."""
     shift, zeroth, first, first_size, second, spread = sums
     m, power = largest[:, None], 2 * steps * log_largest[:, None]
@@ -181,16 +209,17 @@ def evaluate(
     as_float = np.broadcast_to(steps, (len(high), steps.shape[1])).astype(np.float64)
     sums = np.full((6, *as_float.shape), np.nan)
     largest, log_largest = np.empty((2, len(high)))
-    rows = max(1, _BLOCK // len(eigenvalues.high))
+    rows = max(1, BLOCK // len(eigenvalues.high))
+    work = np.empty((5, rows, len(eigenvalues.high)))
     with np.errstate(all="ignore"):  # log 0, 0/0 and overflow have their documented meaning here
         for begin in range(0, len(high), rows):
             part = slice(begin, begin + rows)
-            residual, rest = residual_pairs(high[part], low[part], eigenvalues)
+            residual, rest = residual_pairs(high[part], low[part], eigenvalues, work[:4])
             if low.any() or eigenvalues.low.any():
                 for i, j in np.argwhere(np.abs(residual) < _CANCELLED):
                     residual[i, j], rest[i, j] = split_rational(exact_residual(begin + int(i), int(j)), "residual")
             residuals = normalise(residual, rest, eigenvalues)
             largest[part], log_largest[part] = residuals.largest, residuals.log_largest
             for column in range(as_float.shape[1]):
-                _sums(residuals, as_float[part, column], eigenvalues, curvature, sums[:, part, column])
-        return _values(sums, largest, log_largest, as_float, eigenvalues.largest)
+                _sums(residuals, as_float[part, column], eigenvalues, curvature, sums[:, part, column], work[4])
+        return combine(sums, largest, log_largest, as_float, eigenvalues.largest)

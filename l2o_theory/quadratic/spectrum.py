@@ -14,6 +14,8 @@ from l2o_theory.errors import InputError
 from l2o_theory.quadratic.arguments import Array, split_rational
 from l2o_theory.rigor.rationals import parse_rationals
 
+_COMMON_SCALE = -300.0  # log of the smallest c_i^2 l_i relative to the largest that a common scale may hold
+
 
 @dataclass(frozen=True, eq=False)
 class Column:
@@ -60,17 +62,23 @@ def parse_column(values: Any, name: str) -> Column:
 class FloatSpectrum:
     """Active pairs (c_i != 0) prepared for the float route; all arrays have shape (d,).
 
-    `log_x` = log(c_i^2 l_i), `ratio` = l_i / L, `gap` = (L - l_i) / L free of cancellation, `first` and `last` the
-    positions of the largest (L) and smallest (alpha) eigenvalue.
+    `log_x` = log(c_i^2 l_i) - `log_x_top`, the largest of them; `ratio` = l_i / L; `gap` = (L - l_i) / L free of
+    cancellation; `first` and `last`: positions of the largest (L) and smallest (alpha) eigenvalue.
     """
 
     high: Array
     low: Array
     log_x: Array
+    log_x_top: float
     ratio: Array
     gap: Array
     first: int
     last: int
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the c_i^2 l_i spread over more than exp(300), so that a common scale could underflow."""
+        return bool(self.log_x.min() < _COMMON_SCALE)
 
     @property
     def largest(self) -> float:
@@ -126,10 +134,12 @@ class Spectrum:
         active = self.weights.high > 0
         high, low = self.eigenvalues.high[active], self.eigenvalues.low[active]
         first, last = np.lexsort((low, high))[[-1, 0]]
+        log_x = np.log(self.weights.high[active]) + np.log(high)
         return FloatSpectrum(
             high=high,
             low=low,
-            log_x=np.log(self.weights.high[active]) + np.log(high),
+            log_x=log_x - log_x.max(),
+            log_x_top=float(log_x.max()),
             ratio=high / high[first],
             gap=((high[first] - high) + (low[first] - low)) / high[first],
             first=int(first),
