@@ -1,0 +1,238 @@
+"""Cards: everything the page shows of one claim, read from its verdict and, where it is known, the claim itself."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from l2o_theory.claims.claim import Claim
+from l2o_theory.claims.verdict import Evidence, MutationResult, Status, Verdict
+from l2o_theory.errors import InputError
+from l2o_theory.report import counterexample, numerals, outline, plot
+
+_IMAGES = {".png": "image/png", ".svg": "image/svg+xml"}
+
+
+@dataclass(frozen=True)
+class Link:
+    """One evidence file: what to call it, where it lies relative to the page, and whether it is there."""
+
+    name: str
+    href: str
+    exists: bool
+
+
+@dataclass(frozen=True)
+class Card:
+    """One claim on the page.
+
+    Attributes:
+        verdict: what was found.
+        claim: the claim; None if its file is gone, then only the verdict is shown.
+        links: its evidence files.
+        corrected_by: ids of the claims on the page that correct or refine this one.
+        figure: an image as a data: address, empty if there is none.
+    """
+
+    verdict: Verdict
+    claim: Claim | None
+    links: tuple[Link, ...] = ()
+    corrected_by: tuple[str, ...] = ()
+    figure: str = ""
+    certificates: tuple[Mapping[str, Any], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        found = tuple(e.content for e in self.verdict.evidence if e.kind == "certificate")
+        object.__setattr__(self, "certificates", found)
+
+    @property
+    def id(self) -> str:
+        """The claim's id, also the card's anchor."""
+        return self.verdict.claim
+
+    @property
+    def title(self) -> str:
+        """The claim's title, or its id if the claim is gone."""
+        return self.claim.title if self.claim else self.id
+
+    @property
+    def area(self) -> str:
+        """The id without its last part, such as "step_size/theorem3"."""
+        return self.id.rpartition("/")[0]
+
+    @property
+    def kind(self) -> str:
+        """The claim's kind, empty if the claim is gone."""
+        return self.claim.kind if self.claim else ""
+
+    @property
+    def is_surprising(self) -> bool:
+        """Whether a reader should look: another verdict than recorded, a false variant let through, or no power."""
+        accepted = any(m.status in (Status.PROVED, Status.CERTIFIED) for m in self.verdict.mutations)
+        return not self.verdict.is_as_expected or self.verdict.is_untested or accepted
+
+    @property
+    def survivors(self) -> tuple[MutationResult, ...]:
+        """The false variants that were not refuted."""
+        return tuple(m for m in self.verdict.mutations if m.status is not Status.FALSIFIED)
+
+    @property
+    def searchable(self) -> str:
+        """The text that the page's search looks at, in lower case."""
+        words = [self.id, self.title, self.verdict.scope, self.verdict.trust]
+        words += [self.claim.statement, self.claim.source, self.claim.notes] if self.claim else []
+        return " ".join(words).lower()
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """Command lines that produce this verdict again."""
+        run = self.verdict.run
+        options = "".join(f" --{name} {shlex.quote(str(run[name]))}" for name in ("budget", "seed") if name in run)
+        return (f"l2o-theory check {shlex.quote(self.id)}{options} --fresh",)
+
+    @property
+    def paragraphs(self) -> tuple[tuple[bool, str], ...]:
+        """The statement in blocks of lines: (is a formula, text); indented lines are formulas."""
+        return blocks(self.claim.statement) if self.claim else ()
+
+    @property
+    def facts(self) -> tuple[tuple[str, str, str], ...]:
+        """What the proof takes for granted: (name, relation, why)."""
+        return tuple(
+            (name, fact["relation"], fact["because"])
+            for certificate in self.certificates
+            for name, fact in certificate.get("facts", {}).items()
+        )
+
+    @property
+    def proof(self) -> tuple[outline.Line, ...]:
+        """The steps of the proof, if there is one."""
+        return tuple(line for certificate in self.certificates for line in outline.read(certificate))
+
+    @property
+    def atoms(self) -> Mapping[str, str]:
+        """What the proof's opaque names stand for."""
+        return {name: text for c in self.certificates for name, text in c.get("atoms", {}).items()}
+
+    @property
+    def cover(self) -> Mapping[str, Any] | None:
+        """The box that interval arithmetic covered: ranges, fixed values, number of leaves."""
+        for c in self.certificates:
+            if c.get("kind") == "cover":
+                fixed = {name: _joined(value) for name, value in c.get("fixed", {}).items()}
+                return {"box": c["box"], "fixed": fixed, "leaves": _leaves(c["tree"])}
+        return None
+
+    @property
+    def counterexample(self) -> counterexample.Counterexample | None:
+        """The confirmed counterexample, if there is one."""
+        return next((found for c in self.certificates if (found := counterexample.read(c))), None)
+
+    @property
+    def margin_at(self) -> Mapping[str, str]:
+        """Where the margin is smallest, one text per parameter."""
+        return {name: _joined(value) for name, value in (self.verdict.margin_at or {}).items()}
+
+    @property
+    def measurements(self) -> tuple[Mapping[str, Any], ...]:
+        """Per measurement: its columns, rows of text, and plot."""
+        return tuple(_measurement(e) for e in self.verdict.evidence if e.kind == "measurement" and e.content["table"])
+
+    @property
+    def searches(self) -> tuple[tuple[str, str], ...]:
+        """The plain entries of the search logs, as (name, text)."""
+        logs = [e.content for e in self.verdict.evidence if e.kind == "search"]
+        return tuple((name.replace("_", " "), text) for log in logs for name, v in log.items() if (text := _plain(v)))
+
+
+def link(folder: Path, path: str) -> Link:
+    """The link to an evidence file, given relative to the folder of the page.
+
+    Raises:
+        InputError: the path is absolute, so the page would work on one machine only.
+    """
+    if Path(path).is_absolute():
+        raise InputError(f"evidence must be named relative to the report's folder, got {path!r}; pass a relative path")
+    return Link(Path(path).name, quote(path), (folder / path).is_file())
+
+
+def embed(folder: Path, path: str) -> str:
+    """The image file as a data: address.
+
+    Raises:
+        InputError: not an existing PNG or SVG file.
+    """
+    file = folder / path
+    if file.suffix not in _IMAGES or not file.is_file():
+        raise InputError(f"a figure must be an existing .png or .svg file, got {path!r}; correct the path")
+    return f"data:{_IMAGES[file.suffix]};base64,{base64.b64encode(file.read_bytes()).decode()}"
+
+
+def blocks(text: str) -> tuple[tuple[bool, str], ...]:
+    """Cut text into prose and formulas: lines that start with a blank are formulas and keep their shape."""
+    found: list[tuple[bool, str]] = []
+    for part in re.split(r"\n\s*\n", text.strip("\n")):
+        for line in part.splitlines():
+            is_formula = line.startswith((" ", "\t"))
+            if found and found[-1][0] is is_formula and found[-1][1]:
+                found[-1] = (is_formula, f"{found[-1][1]}\n{line}")
+            else:
+                found.append((is_formula, line))
+        found.append((False, ""))
+    return tuple(block for block in found if block[1])
+
+
+def _joined(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _leaves(tree: Any) -> int:
+    waiting, count = [tree], 0
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, str):
+            count += 1
+        else:
+            waiting += node[1:]
+    return count
+
+
+def _measurement(evidence: Evidence) -> Mapping[str, Any]:
+    table: Sequence[Mapping[str, Any]] = evidence.content["table"]
+    columns = list(dict.fromkeys(name for row in table for name in row))
+    rows = [[numerals.cell(row.get(name)) for name in columns] for row in table]
+    numeric = [all(_is_number(row.get(name)) for row in table) for name in columns]
+    return {
+        "columns": list(zip(columns, numeric, strict=True)),
+        "rows": rows,
+        "plot": plot.predicted_against_observed(table),
+        "arithmetic": evidence.content.get("arithmetic", ""),
+    }
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _plain(value: Any) -> str:
+    """A search log's entry as text; empty for what is shown elsewhere (instances) or is not there."""
+    match value:
+        case bool() | int() | float():
+            return numerals.cell(value) if math.isfinite(value) else ""
+        case str():
+            return value
+        case [*items] if items and all(isinstance(item, list | tuple) and len(item) == 2 for item in items):
+            return ", ".join(f"{name} {count}" for name, count in items)
+        case dict() if value and all(isinstance(v, int) for v in value.values()):
+            return ", ".join(f"{name} {count}" for name, count in value.items())
+        case None | dict() | []:
+            return ""
+    return json.dumps(value, default=str)

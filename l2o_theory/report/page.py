@@ -1,0 +1,160 @@
+"""The page: all cards, counts and filters in one HTML file that needs no network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from l2o_theory.claims.claim import Claim
+from l2o_theory.claims.verdict import Status, Verdict
+from l2o_theory.errors import InputError, StoreError
+from l2o_theory.report import card, numerals, plot
+
+_NOT_VERSIONS = ("seed", "budget", "seconds", "examples")
+
+
+def write_report(
+    verdicts: Sequence[Verdict],
+    claims: Mapping[str, Claim],
+    out: Path,
+    *,
+    evidence_links: Mapping[str, Sequence[str]] | None = None,
+    figures: Mapping[str, str] | None = None,
+    generated: datetime | None = None,
+) -> Path:
+    """Write the report as one self-contained HTML file, atomically.
+
+    Everything that comes from claims and verdicts is escaped; the page's own policy forbids network access and any
+    script but its own. Same arguments, same bytes, up to `generated`.
+
+    Args:
+        verdicts: one per claim, in the order of the page.
+        claims: id -> claim; a verdict whose claim is missing is shown without statement.
+        out: the file to write; its folder is made if need be.
+        evidence_links: claim id -> evidence files, relative to the folder of `out`; missing files are named as missing.
+        figures: claim id -> PNG or SVG file, relative to the folder of `out`; embedded in the page.
+        generated: the date shown; now if None.
+
+    Returns:
+        `out`.
+
+    Raises:
+        InputError: two verdicts for one claim, an absolute evidence path, or a figure that is no image file.
+        StoreError: the file cannot be written.
+    """
+    repeated = [name for name, count in Counter(v.claim for v in verdicts).items() if count > 1]
+    if repeated:
+        raise InputError(f"one verdict per claim is wanted, got several for {repeated}; keep the newest of each")
+    cards = _cards(verdicts, claims, out.parent, evidence_links or {}, figures or {})
+    _write(out, render(cards, generated or datetime.now(UTC)))
+    return out
+
+
+def render(cards: Sequence[card.Card], generated: datetime) -> str:
+    """The page as text."""
+    environment = Environment(
+        loader=PackageLoader("l2o_theory.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"short": numerals.short, "prose": card.blocks}
+    script = _own_file(environment, "script.js")
+    verdicts = [c.verdict for c in cards]
+    margins = [v.margin for v in verdicts if v.margin is not None]
+    return environment.get_template("page.html").render(
+        cards=cards,
+        areas=_areas(cards),
+        kinds=sorted({c.kind for c in cards if c.kind}),
+        counts=[(status, sum(v.status is status for v in verdicts)) for status in Status],
+        surprises=[c for c in cards if c.is_surprising],
+        mutations=[m for v in verdicts for m in v.mutations],
+        survivors=[(c, m) for c in cards for m in c.survivors],
+        runs=_runs(verdicts),
+        seconds=sum(float(v.run.get("seconds", 0)) for v in verdicts),
+        generated=generated,
+        ladder=list(Status),
+        shown=set(c.id for c in cards),
+        strip=lambda margin: plot.margin_strip(margin, margins),
+        style=_own_file(environment, "style.css"),
+        script=script,
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+def _own_file(environment: Environment, name: str) -> Markup:
+    """A style sheet or script of this package: trusted text, used as it is."""
+    assert environment.loader is not None
+    return Markup(environment.loader.get_source(environment, name)[0])
+
+
+def _cards(
+    verdicts: Sequence[Verdict],
+    claims: Mapping[str, Claim],
+    folder: Path,
+    evidence: Mapping[str, Sequence[str]],
+    figures: Mapping[str, str],
+) -> list[card.Card]:
+    correctors: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        claim = claims.get(verdict.claim)
+        if claim is not None and claim.corrects is not None:
+            correctors.setdefault(claim.corrects, []).append(claim.id)
+    return [
+        card.Card(
+            verdict=verdict,
+            claim=claims.get(verdict.claim),
+            links=tuple(card.link(folder, path) for path in evidence.get(verdict.claim, ())),
+            corrected_by=tuple(correctors.get(verdict.claim, ())),
+            figure=card.embed(folder, figures[verdict.claim]) if verdict.claim in figures else "",
+        )
+        for verdict in verdicts
+    ]
+
+
+def _areas(cards: Iterable[card.Card]) -> list[str]:
+    """Every prefix of an id that holds more than one claim, or is the area of one."""
+    parts = [c.area.split("/") for c in cards if c.area]
+    return sorted({"/".join(p[:n]) for p in parts for n in range(1, len(p) + 1)})
+
+
+def _runs(verdicts: Iterable[Verdict]) -> dict[str, str]:
+    """What produced the verdicts: each entry of their runs with all its values, seed and budget first."""
+    found: dict[str, dict[Any, None]] = {"seed": {}, "budget": {}}
+    for verdict in verdicts:
+        for name, value in verdict.run.items():
+            if name in found or name not in _NOT_VERSIONS:
+                found.setdefault(name, {})[value] = None
+    return {name: ", ".join(map(str, values)) for name, values in found.items() if values}
+
+
+def _write(out: Path, text: str) -> None:
+    """Write beside the target, then put in place: a reader never sees half a page."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp")
+    except OSError as error:
+        raise StoreError(f"cannot write the report to {out} ({error.strerror}); choose a folder with --out") from None
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(out)
+    except OSError as error:
+        raise StoreError(f"cannot write the report to {out} ({error.strerror}); choose a folder with --out") from None
+    finally:
+        temporary.unlink(missing_ok=True)
