@@ -23,10 +23,14 @@ _FACT_BITS = 192  # facts are tested in balls; equalities hold when the enclosur
 
 @dataclass(frozen=True)
 class Fact:
-    """A relation taken for granted, and why: a named textbook theorem applied to the atoms, or a definition."""
+    """A relation taken for granted, and why: a named textbook theorem applied to the atoms, or "definition".
+
+    The note says how the theorem is applied, where that is not plain.
+    """
 
     relation: str
     because: str
+    note: str = ""
 
     @property
     def is_definition(self) -> bool:
@@ -55,6 +59,11 @@ class Step:
     split: str | None = None
     nonnegative: tuple[Step, ...] = ()
     negative: tuple[Step, ...] = ()
+
+
+def times(*names: str, coef: str = "1", square: str = "1") -> dict[str, Any]:
+    """One term of a combination: coef * product of the named relations (repeat a name for a power) * square^2."""
+    return {"coef": coef, "of": {name: names.count(name) for name in names}, "square": square}
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,7 @@ class Proof:
             "assumptions": assumptions,
             "definitions": dict(self.definitions),
             "atoms": dict(self.atoms),
-            "facts": {name: {"relation": f.relation, "because": f.because} for name, f in self.facts.items()},
+            "facts": {name: {"relation": f.relation, "because": f.because, "note": f.note} for name, f in self.facts.items()},
             "steps": _closed(self.steps, known, symbols),
             "goals": statement.goals(),
             "witness": self._witness(statement, witness),
