@@ -18,18 +18,20 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import flint
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from l2o_theory.errors import InputError
 from l2o_theory.quadratic.analyzer import Quadratic
-from l2o_theory.quadratic.arguments import Array, parse_one_steps, parse_step_sizes, parse_steps
+from l2o_theory.quadratic.arguments import Array, common_shape, parse_one_steps, parse_step_sizes, parse_steps
 from l2o_theory.quadratic.float64 import residual_pairs
 from l2o_theory.quadratic.schedules import Scaled, enclose
 from l2o_theory.quadratic.spectrum import Column, Spectrum, parse_column
 from l2o_theory.quadratic.tasks import minima_on_grid
 from l2o_theory.rigor.rationals import Number, parse_rational
 
+_EXACT_STEPS = 1 << 10  # up to it a meta-gradient that balls cannot tell from 0 is decided in rationals
 _GRID = 4096  # candidates of the global search; each basin they show is then refined
 
 
@@ -51,7 +53,7 @@ class AdditiveNoiseSGD:
         0.265
     """
 
-    eigenvalues: Spectrum
+    spectrum: Spectrum
     second_moments: Column
     noise: Column
 
@@ -59,7 +61,7 @@ class AdditiveNoiseSGD:
         self, eigenvalues: Iterable[Number], second_moments: Iterable[Number], noise: Iterable[Number]
     ) -> None:
         spectrum = _spectrum(eigenvalues)
-        object.__setattr__(self, "eigenvalues", spectrum)
+        object.__setattr__(self, "spectrum", spectrum)
         object.__setattr__(self, "second_moments", _nonnegative(second_moments, "second_moments", spectrum))
         object.__setattr__(self, "noise", _nonnegative(noise, "noise", spectrum))
         if not self.second_moments.high.any() and not self.noise.high.any():
@@ -74,21 +76,18 @@ class AdditiveNoiseSGD:
         one exact step size and one t.
         """
         if digits is None:
-            return 0.5 * np.sum(self.eigenvalues.floats.high * self._moments(step_size, steps)[0], axis=-1)
-        eta, horizon = parse_rational(step_size, "step_size"), parse_one_steps(steps)
+            return 0.5 * np.sum(self.spectrum.floats.high * self._moments(step_size, steps)[0], axis=-1)
+        return self._enclosed(step_size, steps, digits, derivative=False)
 
-        def compute(number: Callable[[Fraction], Any]) -> list[Any]:
-            total = number(Fraction(0))
-            for value, moment, variance in self._rationals():
-                power, geometric = _geometric(number((1 - eta * value) ** 2), horizon)
-                total += number(value / 2) * (power * number(moment) + number(eta**2 * variance) * geometric)
-            return [total]
-
-        return enclose(compute, digits, exact=False)[0]
+    def meta_gradient(self, step_size: ArrayLike, steps: ArrayLike, *, digits: int | None = None) -> Any:
+        """dF/deta of `loss`, with the same arguments [derived here]."""
+        if digits is None:
+            return 0.5 * np.sum(self.spectrum.floats.high * self._moments(step_size, steps)[1], axis=-1)
+        return self._enclosed(step_size, steps, digits, derivative=True)
 
     def losses(self, step_sizes: ArrayLike) -> Array:
         """F before the first and after each step of the schedule eta_1..eta_t; shape (t+1,)."""
-        eigenvalues, moments = self.eigenvalues.floats.high, self.second_moments.high
+        eigenvalues, moments = self.spectrum.floats.high, self.second_moments.high
         losses = [0.5 * eigenvalues @ moments]
         for eta in np.atleast_1d(parse_step_sizes(step_sizes).high):
             moments = (1 - eta * eigenvalues) ** 2 * moments + eta**2 * self.noise.high
@@ -118,7 +117,7 @@ class AdditiveNoiseSGD:
 
         eta_k = SUM l_i^2 m_i / SUM (l_i^3 m_i + l_i s_i);   0 once all moments have reached 0 without noise
         """
-        eigenvalues, moments, noise = self.eigenvalues.floats.high, self.second_moments.high, self.noise.high
+        eigenvalues, moments, noise = self.spectrum.floats.high, self.second_moments.high, self.noise.high
         chosen = []
         for _ in range(parse_one_steps(steps)):
             denominator = np.sum(eigenvalues**3 * moments + eigenvalues * noise)
@@ -138,27 +137,47 @@ class AdditiveNoiseSGD:
         every local minimum that a fine geometric grid can tell apart is found, and the deepest returned.
         """
         steps = parse_one_steps(steps)
-        eigenvalues, moments, noise = self.eigenvalues.floats.high, self.second_moments.high, self.noise.high
+        eigenvalues, moments, noise = self.spectrum.floats.high, self.second_moments.high, self.noise.high
         if not moments.any():
             return 0.0
         if not noise.any():
-            exact = self.eigenvalues.eigenvalues.exact(), self.second_moments.exact()
+            exact = self.spectrum.eigenvalues.exact(), self.second_moments.exact()
             return float(Quadratic(*exact).optimal_step_size(steps))
         descent = float(np.sum(eigenvalues**2 * moments))
         lowest = descent / (np.sum(eigenvalues * noise) + (2 * steps - 1) * np.max(eigenvalues) * descent)
         grid = np.geomspace(lowest * (1 - 1e-9), (1 + 1e-9) / np.min(eigenvalues), _GRID)
-        minima = minima_on_grid(lambda eta: eigenvalues @ self._moments(eta, steps)[1].T, grid)
+        minima = minima_on_grid(lambda eta: self.meta_gradient(eta, steps), grid)
         return float(minima[np.argmin(self.loss(minima, steps))])
 
+    def _enclosed(self, step_size: ArrayLike, steps: ArrayLike, digits: int, *, derivative: bool) -> flint.arb:
+        eta, horizon = parse_rational(step_size, "step_size"), parse_one_steps(steps)
+
+        def compute(number: Callable[[Fraction], Any]) -> list[Any]:
+            total = number(Fraction(0))
+            for value, moment, variance in self._rationals():
+                r, size, m, s = (number(v) for v in (1 - eta * value, eta, moment, variance))
+                power, geometric, power_rise, geometric_rise = _geometric(r * r, horizon)
+                if derivative:
+                    q_rise = -2 * number(value) * r
+                    term = q_rise * power_rise * m + s * size * (2 * geometric + size * q_rise * geometric_rise)
+                else:
+                    term = power * m + size * size * s * geometric
+                total += number(value / 2) * term
+            return [total]
+
+        return enclose(compute, digits, exact=horizon <= _EXACT_STEPS)[0]
+
     def _rationals(self) -> Iterable[tuple[Fraction, Fraction, Fraction]]:
-        eigenvalues, moments, noise = self.eigenvalues.eigenvalues, self.second_moments, self.noise
+        eigenvalues, moments, noise = self.spectrum.eigenvalues, self.second_moments, self.noise
         return zip(eigenvalues.exact(), moments.exact(), noise.exact(), strict=True)
 
     def _moments(self, step_size: ArrayLike, steps: ArrayLike) -> tuple[Array, Array]:
         """m_i(t) and dm_i(t)/deta, shape (..., d)."""
-        sizes, horizon = parse_step_sizes(step_size), parse_steps(steps)[..., None].astype(np.float64)
-        eta, eigenvalues = sizes.high[..., None], self.eigenvalues.floats.high
-        pair = residual_pairs(sizes.high.ravel(), sizes.low.ravel(), self.eigenvalues.floats)
+        sizes, horizons = parse_step_sizes(step_size), parse_steps(steps)
+        common_shape(sizes, horizons)
+        horizon = horizons[..., None].astype(np.float64)
+        eta, eigenvalues = sizes.high[..., None], self.spectrum.floats.high
+        pair = residual_pairs(sizes.high.ravel(), sizes.low.ravel(), self.spectrum.floats)
         r, rest = (part.reshape(*sizes.high.shape, -1) for part in pair)
         u = -((1 + r) + rest)  # eta l - 2, so that 1 - q = -eta l u
         gap = -eta * eigenvalues * u
@@ -199,7 +218,7 @@ class GaussianInputSGD:
         (False, True)
     """
 
-    eigenvalues: Spectrum
+    spectrum: Spectrum
     second_moments: Column
     label_noise: Fraction
     batch_size: int
@@ -216,7 +235,7 @@ class GaussianInputSGD:
             raise InputError(f"label_noise must be >= 0, got {variance}; it is the variance sigma^2")
         if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
             raise InputError(f"batch_size must be an integer >= 1, got {batch_size!r}; pass the samples per step")
-        object.__setattr__(self, "eigenvalues", spectrum)
+        object.__setattr__(self, "spectrum", spectrum)
         object.__setattr__(self, "second_moments", _nonnegative(second_moments, "second_moments", spectrum))
         object.__setattr__(self, "label_noise", variance)
         object.__setattr__(self, "batch_size", int(batch_size))
@@ -228,11 +247,12 @@ class GaussianInputSGD:
         float range. With `digits` one exact step size and one t.
         """
         if digits is None:
-            sizes, horizons = np.broadcast_arrays(parse_step_sizes(step_size).high, parse_steps(steps))
-            losses = [self._float_loss(eta, int(t)) for eta, t in zip(sizes.flat, horizons.flat, strict=True)]
-            return np.array(losses).reshape(sizes.shape)[()]
+            sizes, horizons = parse_step_sizes(step_size), parse_steps(steps)
+            shape = common_shape(sizes, horizons)
+            pairs = np.broadcast(np.broadcast_to(sizes.high, shape), horizons)
+            return np.array([self._float_loss(eta, int(t)) for eta, t in pairs]).reshape(shape)[()]
         eta, horizon = parse_rational(step_size, "step_size"), parse_one_steps(steps)
-        values = self.eigenvalues.eigenvalues.exact()
+        values = self.spectrum.eigenvalues.exact()
         d = len(values)
         batch = eta**2 / self.batch_size
         rows = [[batch * a * b for b in values] + [batch * self.label_noise * a] for a in values]
@@ -269,14 +289,14 @@ class GaussianInputSGD:
 
     def _kappa(self, eta: Fraction) -> Fraction | None:
         """Return kappa; None unless every single coordinate is stable."""
-        products = [eta * value for value in self.eigenvalues.eigenvalues.exact()]
+        products = [eta * value for value in self.spectrum.eigenvalues.exact()]
         growth = 1 + Fraction(1, self.batch_size)
         if not 0 < max(products) * growth < 2:
             return None
         return sum((p / self.batch_size / (2 - p * growth) for p in products), start=Fraction(0))
 
     def _float_loss(self, eta: float, steps: int) -> float:
-        eigenvalues = self.eigenvalues.floats.high
+        eigenvalues = self.spectrum.floats.high
         batch = eta * eta / self.batch_size
         matrix = np.zeros((eigenvalues.size + 1, eigenvalues.size + 1))
         matrix[:-1, :-1] = batch * np.outer(eigenvalues, eigenvalues)
@@ -306,14 +326,17 @@ def _power_times(matrix: NDArray[Any], vector: NDArray[Any], steps: int) -> tupl
             matrix, power = np.ldexp(matrix, -shift), power + shift
 
 
-def _geometric(q: Any, steps: int) -> tuple[Any, Any]:
-    """(q^t, 1 + q + ... + q^(t-1)) by doubling, without a division, in any number system."""
-    power, total = q, q * 0 + 1
+def _geometric(q: Any, steps: int) -> tuple[Any, Any, Any, Any]:
+    """q^t, 1 + q + ... + q^(t-1) and their derivatives in q, by doubling: no division, in any number system."""
+    zero = q * 0
+    power, total, power_rise, total_rise = q, zero + 1, zero + 1, zero
     for bit in bin(steps)[3:]:
-        power, total = power * power, total * (1 + power)
+        total_rise = total_rise * (1 + power) + total * power_rise
+        power, total, power_rise = power * power, total * (1 + power), 2 * power * power_rise
         if bit == "1":
-            power, total = power * q, 1 + q * total
-    return power, total
+            total_rise = total + q * total_rise
+            power, total, power_rise = power * q, 1 + q * total, power_rise * q + power
+    return power, total, power_rise, total_rise
 
 
 def _spectrum(eigenvalues: Iterable[Number]) -> Spectrum:

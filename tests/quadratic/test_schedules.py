@@ -166,8 +166,8 @@ def test_a_long_schedule_stays_inside_the_float_range(descent: ScheduledDescent)
         ]
         terms = [w * v * (1 - v / 2) ** 6000 * (1 - 40 * v) ** 3000 / 2 for v, w in pairs]
         wanted = mpmath.log(sum(terms))
-    assert descent.log_loss(up + down) == pytest.approx(float(wanted), rel=1e-14)
-    assert descent.log_loss(down + up) == pytest.approx(float(wanted), rel=1e-14)
+    assert descent.log_loss(up + down) == pytest.approx(float(wanted), abs=0, rel=1e-14)
+    assert descent.log_loss(down + up) == pytest.approx(float(wanted), abs=0, rel=1e-14)
     assert ScheduledDescent([1], [1]).loss([0.5] * 8000) == 0.0
     assert descent.loss(up) == math.inf
     # the finite gradient of a schedule whose prefixes alone overflow
@@ -182,7 +182,7 @@ def test_chebyshev_reaches_its_factor_and_no_point_exceeds_it(steps: int) -> Non
     worst = np.max(np.abs(np.prod(1 - np.outer(step_sizes, grid), axis=0)))
     factor = chebyshev_factor(10, "1/10", steps)
     # the ends of the interval are on the grid and attain the factor; rounding of t <= 16 factors of size up to 20
-    assert worst == pytest.approx(factor, rel=1e-12)
+    assert worst == pytest.approx(factor, abs=0, rel=1e-12)
     # any perturbed schedule is worse: the minimax property
     rng = np.random.default_rng(steps)
     for _ in range(20):
@@ -203,8 +203,8 @@ def test_factors_keep_their_digits_at_both_ends(smallest: str) -> None:
         cheb = 1 / mpmath.cosh(5 * mpmath.acosh((1 + ratio) / (1 - ratio)))
         constant = ((1 - ratio) / (1 + ratio)) ** 5
         # 1 - 1e-12 sits near the float grid: exponents up to 150 are rounded once each
-        assert chebyshev_factor(1, smallest, 5) == pytest.approx(float(cheb), rel=1e-13)
-        assert constant_factor(1, smallest, 5) == pytest.approx(float(constant), rel=1e-13)
+        assert chebyshev_factor(1, smallest, 5) == pytest.approx(float(cheb), abs=0, rel=1e-13)
+        assert constant_factor(1, smallest, 5) == pytest.approx(float(constant), abs=0, rel=1e-13)
         for ball, wanted in [
             (chebyshev_factor(1, smallest, 5, digits=30), cheb),
             (constant_factor(1, smallest, 5, digits=30), constant),
@@ -220,7 +220,7 @@ def test_chebyshev_step_sizes_in_balls_and_in_leja_order() -> None:
         wanted = [1 / (3 + 2 * mpmath.cos((2 * j - 1) * mpmath.pi / (2 * steps))) for j in range(1, steps + 1)]
         balls = chebyshev_step_sizes(5, 1, steps, digits=30)
         for found, ball, exact in zip(increasing, balls, wanted, strict=True):
-            assert found == pytest.approx(float(exact), rel=1e-15)
+            assert found == pytest.approx(float(exact), abs=0, rel=1e-15)
             assert abs(mpmath.mpf(ball.mid().str(38, radius=False)) - exact) < exact * mpmath.mpf(10) ** -30
     assert np.array_equal(np.sort(leja), np.sort(increasing))
     assert not np.array_equal(leja, increasing)
