@@ -268,7 +268,7 @@ def enclose(
     """Evaluate `compute` in ball arithmetic to N digits and, where a result may be exactly 0, in exact rationals.
 
     Args:
-        compute: takes the number system (Fraction -> number; `ball` or `Fraction` itself) and returns its results.
+        compute: takes the number system (Fraction -> number, which is `ball` or `flint.fmpq`) and returns its results.
         digits: correct decimal digits wanted of each result.
         finish: applied to each result, such as a logarithm.
         exact: whether exact rationals are affordable when balls cannot resolve a result.
@@ -294,11 +294,15 @@ def enclose(
     except PrecisionError:
         if not exact:
             raise
-    return tuple(refine(partial(_finished, finish, value), digits) for value in compute(Fraction))
+    return tuple(refine(partial(_finished, finish, value), digits) for value in compute(_fmpq))
 
 
-def _finished(finish: Callable[[flint.arb], flint.arb], value: Fraction) -> flint.arb:
-    return finish(ball(value))
+def _fmpq(value: Fraction) -> flint.fmpq:
+    return flint.fmpq(value.numerator, value.denominator)
+
+
+def _finished(finish: Callable[[flint.arb], flint.arb], value: flint.fmpq) -> flint.arb:
+    return finish(flint.arb(value))
 
 
 def _loss(factors: list[Any], total: Callable[[Any, Any], Any], x: Any, eigenvalues: Any) -> list[Any]:

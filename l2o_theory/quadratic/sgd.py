@@ -32,7 +32,7 @@ from l2o_theory.quadratic.tasks import minima_on_grid
 from l2o_theory.rigor.rationals import Number, parse_rational
 
 _EXACT_STEPS = 1 << 10  # up to it a meta-gradient that balls cannot tell from 0 is decided in rationals
-_GRID = 4096  # candidates of the global search; each basin they show is then refined
+_GRID = 2048  # candidates of the global search; each basin they show is then refined
 
 
 @dataclass(frozen=True, init=False)
