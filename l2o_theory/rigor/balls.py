@@ -73,8 +73,8 @@ def refine(compute: Callable[[], flint.arb], digits: int, *, max_bits: int = 1 <
 
 
 def _root(value: flint.arb, degree: flint.arb) -> flint.arb:
-    """value^(1/degree) for value >= 0; exact at 0."""
-    return flint.arb(0) if value == 0 else value ** (1 / degree)
+    """value^(1/degree) for value >= 0 and degree > 0; exact at 0."""
+    return flint.arb(0) if value == 0 and degree > 0 else value ** (1 / degree)
 
 
 def _integer(value: flint.arb) -> int:
@@ -90,6 +90,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "exp": flint.arb.exp,
     "sqrt": flint.arb.sqrt,
     "root": _root,
+    "positive": lambda value: flint.arb(int(language.positive(value))),
     "cosh": flint.arb.cosh,
     "acosh": flint.arb.acosh,
 }
@@ -98,13 +99,11 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 def instance_in_balls(values: Mapping[str, Any], definitions: Mapping[str, str]) -> dict[str, Any]:
     """Environment like `language.instance`, every number a ball at the current precision."""
-    world: dict[str, Any] = {**FUNCTIONS, "number": flint.arb, "integer": _integer}
-    for name, value in values.items():
-        many = isinstance(value, list | tuple)
-        world[name] = [ball(Fraction(v)) for v in value] if many else ball(Fraction(value))
-    for name, text in definitions.items():
-        world[name] = language.evaluate(text, world)
-    return world
+    exact = language.exact_values(values)
+    world = {
+        name: [ball(v) for v in value] if isinstance(value, list) else ball(value) for name, value in exact.items()
+    }
+    return language.define({**FUNCTIONS, "number": flint.arb, "integer": _integer, **world}, definitions)
 
 
 def judge_in_balls(certificate: Mapping[str, Any], text: str) -> bool:

@@ -1,6 +1,7 @@
 """Boxes on which a statement can be certified."""
 
 from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

@@ -8,7 +8,7 @@ from fractions import Fraction
 from importlib import import_module
 from typing import Any
 
-from l2o_theory.rigor.language import Malformed, Undecided, evaluate, holds, instance, judge_exactly
+from l2o_theory.rigor.language import Malformed, Undecided, evaluate, holds, instance, judge_exactly, rational
 from l2o_theory.rigor.symbols import Relation, Symbols
 
 
@@ -31,7 +31,7 @@ def _posit(goal: Relation, step: Mapping[str, Any], known: Mapping[str, Relation
     """goal = sum_j coef_j prod_k known_k^(a_jk) square_j^2 + sum_e equality_e multiplier_e with coef_j >= 0."""
     rest, strict, terms, equal = goal[0], False, step.get("terms", []), step.get("equal", {})
     for term in terms:
-        coefficient, square, used = Fraction(term["coef"]), term.get("square", "1"), term.get("of", {})
+        coefficient, square, used = rational(term["coef"]), term.get("square", "1"), term.get("of", {})
         require(coefficient >= 0, "a coefficient is negative")
         product = symbols.polynomial(square) ** 2 * coefficient
         _settle(goal, used, known)
@@ -79,22 +79,23 @@ def _steps(steps: list[Any], known: dict[str, Relation], symbols: Symbols, may_s
 
 
 def _proof(c: Mapping[str, Any]) -> None:
-    symbols = Symbols(c.get("definitions", {}))
-    given = {**c["assumptions"], **{name: fact["relation"] for name, fact in c.get("facts", {}).items()}}
-    require(len(given) == len(c["assumptions"]) + len(c.get("facts", {})), "an assumption and a fact share a name")
+    symbols, facts = Symbols(c.get("definitions", {})), c.get("facts", {})
+    given = {**c["assumptions"], **{name: fact["relation"] for name, fact in facts.items()}}
+    require(len(given) == len(c["assumptions"]) + len(facts), "an assumption and a fact share a name")
     world = instance(c["witness"], c.get("definitions", {}))
+    require([] not in world.values() and all(f["because"] for f in facts.values()), "no index i, or a fact unexplained")
     for name, text in given.items():
         require(holds(text, world), f"the witness fails {name}: {text}")
     known = {name: symbols.relation(text) for name, text in given.items()}
-    only = {"name": "goal", "by": "posit", "goal": c["goals"][0], **c}  # kind posit: a proof of one step
-    _steps(c["steps"] if c["kind"] == "proof" else [only], known, symbols)
-    require(all(symbols.relation(goal) in known.values() for goal in c["goals"]), "the steps do not reach the goal")
+    steps = c["steps"] if c["kind"] == "proof" else [{"name": "goal", "by": "posit", "goal": c["goals"][0], **c}]
+    _steps(steps, known, symbols)
+    require(bool(c["goals"]) and all(symbols.relation(g) in known.values() for g in c["goals"]), "goals not reached")
 
 
 def _psd(c: Mapping[str, Any]) -> None:
     """Symmetric elimination without pivoting; a zero pivot needs a zero row."""
-    rows = [[Fraction(entry) for entry in row] for row in c["matrix"]]
-    require(rows == [list(column) for column in zip(*rows, strict=True)], "not symmetric")
+    rows = [[rational(entry) for entry in row] for row in c["matrix"]]
+    require(bool(rows) and rows == [list(column) for column in zip(*rows, strict=True)], "empty or not symmetric")
     for k, row in enumerate(rows):
         require(row[k] > 0 or not any(row[k:]), f"pivot {k} is {row[k]}")
         for lower in rows[k + 1 :] if row[k] else []:
@@ -104,7 +105,7 @@ def _psd(c: Mapping[str, Any]) -> None:
 
 def _unique_root(c: Mapping[str, Any]) -> None:
     """p(a) < 0 < p(b) and p' >= 0 between, not identically zero: one root in (a, b)."""
-    symbols, low, high = Symbols({}), Fraction(c["interval"][0]), Fraction(c["interval"][1])
+    symbols, low, high = Symbols({}), rational(c["interval"][0]), rational(c["interval"][1])
     slope = symbols.polynomial(c["polynomial"]).derivative("x")
     require(low < high and bool(slope), "an empty interval or a constant polynomial")
     require(evaluate(c["polynomial"], {"x": low}) < 0 < evaluate(c["polynomial"], {"x": high}), "no change of sign")
@@ -132,7 +133,7 @@ def _cover(c: Mapping[str, Any]) -> None:
         visit(below, {**box, name: (low, (low + high) / 2)})
         visit(above, {**box, name: ((low + high) / 2, high)})
 
-    visit(c["tree"], {name: (Fraction(low), Fraction(high)) for name, (low, high) in c["box"].items()})
+    visit(c["tree"], {name: (rational(low), rational(high)) for name, (low, high) in c["box"].items()})
 
 
 _FAULTS = (Malformed, Undecided, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError)

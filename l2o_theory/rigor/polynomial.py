@@ -7,6 +7,7 @@ from typing import Any
 
 Monomial = tuple[tuple[str, int], ...]
 _LARGEST_POWER = 64  # a certificate needs small powers; symbolic t never reaches the polynomials
+_MOST_PRODUCTS = 1_000_000  # of monomials in one multiplication; a certificate needs a few hundred
 
 
 class Polynomial(dict[Monomial, Fraction]):
@@ -25,7 +26,9 @@ class Polynomial(dict[Monomial, Fraction]):
 
     @classmethod
     def of(cls, value: Any) -> Polynomial:
-        """`value` itself if it is a polynomial, else the constant."""
+        """`value` itself if it is a polynomial, else the constant; a truth value is no number."""
+        if isinstance(value, bool):
+            raise TypeError("a relation stands where a polynomial is wanted")
         return value if isinstance(value, Polynomial) else cls({(): Fraction(value)} if value else {})
 
     def names(self) -> set[str]:
@@ -39,9 +42,11 @@ class Polynomial(dict[Monomial, Fraction]):
         return Polynomial({monomial: coefficient for monomial, coefficient in total.items() if coefficient})
 
     def __mul__(self, other: Any) -> Polynomial:
-        total: dict[Monomial, Fraction] = {}
+        other, total = Polynomial.of(other), dict[Monomial, Fraction]()
+        if len(self) * len(other) > _MOST_PRODUCTS:
+            raise ValueError(f"a product of {len(self)} by {len(other)} terms is too large")
         for left, a in self.items():
-            for right, b in Polynomial.of(other).items():
+            for right, b in other.items():
                 powers = dict(left)
                 for name, exponent in right:
                     powers[name] = powers.get(name, 0) + exponent
@@ -79,8 +84,8 @@ class Polynomial(dict[Monomial, Fraction]):
         total = Polynomial()
         for monomial, coefficient in self.items():
             inner = "*".join(f"{name}**{exponent}" for name, exponent in monomial if name.endswith("_i"))
-            outer = [factor for factor in monomial if not factor[0].endswith("_i")]
-            total += Polynomial({tuple(sorted([*outer, (f"sum({inner})", 1)])): coefficient})
+            outer = tuple(factor for factor in monomial if not factor[0].endswith("_i"))
+            total += Polynomial({outer: coefficient}) * Polynomial.variable(f"sum({inner})")
         return total
 
     def derivative(self, name: str) -> Polynomial:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping
 from typing import Any
 
-from l2o_theory.rigor.language import Malformed, parse, value_of
+from l2o_theory.rigor.language import Malformed, indexed_names, parse, value_of
 from l2o_theory.rigor.polynomial import Polynomial
 
 Relation = tuple[Polynomial, str]
@@ -18,6 +18,8 @@ _SIGNS = {ast.LtE: ">=", ast.Lt: ">", ast.GtE: ">=", ast.Gt: ">", ast.Eq: "=="}
 class Symbols(dict[str, Any]):
     """Names as polynomials: given definitions are expanded, every other name is a variable.
 
+    A definition may use earlier ones only, and it depends on the index i exactly if its name ends in `_i`.
+
     Example:
         >>> Symbols({"r": "1 - eta*l"}).relation("r <= 1") == Symbols({}).relation("eta*l >= 0")
         True
@@ -26,6 +28,12 @@ class Symbols(dict[str, Any]):
     def __init__(self, definitions: Mapping[str, str]) -> None:
         super().__init__(sum=lambda value: Polynomial.of(value).summed())
         for name, text in definitions.items():
+            tree = parse(text)
+            used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+            if name in self or used & (definitions.keys() - self.keys()):
+                raise Malformed(f"the definition of {name} is reserved, or uses itself or a later one")
+            if bool(indexed_names(tree)) != name.endswith("_i"):
+                raise Malformed(f"the definition of {name} depends on the index i, or should by its name")
             self[name] = self.polynomial(text)
 
     def __missing__(self, name: str) -> Polynomial:
