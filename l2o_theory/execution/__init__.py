@@ -1,1 +1,1 @@
-"""Execution: claims are checked in local worker processes that may crash, hang or be killed without harm to the rest."""
+"""Execution: claims are checked in worker processes that may crash, hang or be killed without harm to the rest."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ class Job:
 
 def check_all(
     claims: Sequence[Claim], job: Job, *, workers: int, started: Callable[[str], None] = lambda claim: None
-) -> Iterator[Verdict]:
+) -> Generator[Verdict, None, None]:
     """Check the claims in `workers` processes of one thread each; yields verdicts in the order in which they finish.
 
     A check that raises, crashes its process or exceeds the limit gives UNDECIDED with the reason. Closing the iterator
@@ -84,7 +85,7 @@ class _Worker:
         self._job = job
         self._limit = job.limit if job.limit is not None else _LIMITS[job.budget]
         self._process: subprocess.Popen[str] | None = None
-        self._log = tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace")
+        self._log = tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace")  # noqa: SIM115  closed by close()
         self._lock = threading.Lock()
         self._dismissed = False
 
@@ -157,10 +158,8 @@ class _Worker:
         process.wait()
         for stream in (process.stdin, process.stdout):
             if stream is not None:
-                try:
+                with contextlib.suppress(BrokenPipeError):  # the last line was on its way when the process ended
                     stream.close()
-                except BrokenPipeError:
-                    pass  # the last line was on its way when the process ended
 
     def _cause_of_death(self, process: subprocess.Popen[str]) -> str:
         self._log.seek(0)

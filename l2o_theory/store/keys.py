@@ -1,4 +1,4 @@
-"""Run keys: a digest of everything that determines a verdict, so that a stored one is reused only if nothing changed."""
+"""Run keys: digests of all that determines a verdict, so that a stored one is reused only if nothing changed."""
 
 from __future__ import annotations
 

@@ -144,8 +144,16 @@ class Ledger:
             rows = found.fetchall()
         try:
             return [
-                Row(*fields, json.loads(verdict), tuple(Reference(**item) for item in json.loads(evidence)))
-                for *fields, verdict, evidence in rows
+                Row(
+                    run[0],
+                    run[1],
+                    run[2],
+                    run[3],
+                    run[4],
+                    json.loads(verdict),
+                    tuple(Reference(**item) for item in json.loads(evidence)),
+                )
+                for *run, verdict, evidence in rows
             ]
         except (ValueError, TypeError):
             raise StoreError(f"{self._path} holds a damaged row; move it away and check again") from None

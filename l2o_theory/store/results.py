@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 
-from l2o_theory.claims.verdict import Evidence, Status, Verdict
+from l2o_theory.claims.verdict import Status, Verdict
 from l2o_theory.errors import StoreError
 from l2o_theory.store import evidence
 from l2o_theory.store.atomic import TEMPORARY
