@@ -1,0 +1,102 @@
+"""The scout: evaluates points for every strategy, keeps the closest calls, and sends leads to be confirmed."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from l2o_theory.rigor.statement import Instance, Statement, to_json
+from l2o_theory.search.compiled import TOLERANCE, Point, compile_margin, touches
+from l2o_theory.search.confirm import Counterexample, confirm
+from l2o_theory.search.cube import exactly
+
+Progress = Callable[[str, int, float], None]
+"""Called now and then with (strategy, points evaluated so far, smallest margin so far)."""
+
+_KEPT = 8
+_REPORT_EVERY = 250
+
+
+class Stop(Exception):
+    """The search is over: a counterexample was confirmed, or the time is up."""
+
+
+class Scout:
+    """Evaluates points of one statement.
+
+    Attributes:
+        counterexample: the first confirmed violation, if any.
+        counts: points evaluated, per strategy.
+        float_only: points with a negative margin that did not become a counterexample.
+        smallest: the smallest margin seen on an admissible point; nan before the first.
+        closest: exact instances of the smallest margins, the smallest first.
+    """
+
+    def __init__(
+        self, statement: Statement, *, seconds: float, confirmations: int, progress: Progress | None = None
+    ) -> None:
+        self.statement = statement
+        self.counterexample: Counterexample | None = None
+        self.counts: Counter[str] = Counter()
+        self.float_only = 0
+        self.admissible = 0
+        self._margin = compile_margin(statement)
+        self._doubt = TOLERANCE if touches(statement) else 0.0
+        self._deadline = time.monotonic() + seconds
+        self._confirmations = confirmations
+        self._deepest = 0.0
+        self._near: list[tuple[float, str, Instance]] = []
+        self._progress = progress
+
+    @property
+    def smallest(self) -> float:
+        """The smallest margin seen on an admissible point; nan before the first."""
+        return self._near[0][0] if self._near else math.nan
+
+    @property
+    def closest(self) -> tuple[Instance, ...]:
+        """Exact instances of the smallest margins, the smallest first."""
+        return tuple(instance for _, _, instance in self._near)
+
+    def look(self, point: Point, strategy: str) -> float:
+        """Evaluate a point: its margin, or a value in [1, 2] by how far its hypotheses fail.
+
+        Raises:
+            Stop: a counterexample is at hand, or the time is up (again at every later call).
+        """
+        if self.counterexample is None and time.monotonic() < self._deadline:
+            value = self._evaluate(point, strategy)
+            if self.counterexample is None:
+                return value
+        raise Stop
+
+    def _evaluate(self, point: Point, strategy: str) -> float:
+        self.counts[strategy] += 1
+        if self._progress and self.counts.total() % _REPORT_EVERY == 0:
+            self._progress(strategy, self.counts.total(), self.smallest)
+        slack = self._margin(point)
+        if not slack.hypotheses >= 0 or math.isnan(slack.conclusion):
+            return 1.0 - min(0.0, slack.hypotheses)
+        self.admissible += 1
+        self._keep(slack.conclusion, point)
+        if slack.conclusion < 0 or slack.conclusion <= self._doubt:
+            self._confirm(point, slack.conclusion)
+        return slack.conclusion
+
+    def _keep(self, margin: float, point: Point) -> None:
+        if len(self._near) == _KEPT and margin >= self._near[-1][0]:
+            return
+        instance = exactly(self.statement, point)
+        entry = (margin, str(to_json(instance)), instance)
+        if all(entry[1] != other[1] for other in self._near):
+            self._near = sorted([*self._near, entry], key=lambda kept: kept[:2])[:_KEPT]
+
+    def _confirm(self, point: Point, margin: float) -> None:
+        """Confirm while confirmations last; after that only leads much deeper than all before, not rounding noise."""
+        if self._confirmations > 0 or margin < 4 * self._deepest:
+            self._confirmations -= 1
+            self._deepest = min(self._deepest, margin)
+            self.counterexample = confirm(self.statement, point, margin=self._margin)
+        self.float_only += self.counterexample is None and margin < 0

@@ -1,0 +1,168 @@
+"""Shrinking: from a violation to a simpler one, by shorter vectors, smaller naturals and shorter rationals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import Any, Protocol
+
+from l2o_theory.rigor.statement import Instance, Parameter, Statement, Value
+from l2o_theory.search.instances import shortest
+from l2o_theory.search.scope import Scope
+
+_DENOMINATORS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10**4, 10**5, 10**6, 10**8)
+_NATURALS = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200, 300, 500, 1000, 10**4, 10**6)
+_PLAIN = (Fraction(1), Fraction(1, 2), Fraction(2), Fraction(0))
+
+Slot = tuple[str, int]
+"""A parameter and, for vectors, which entry (else 0)."""
+
+
+class Judge(Protocol):
+    """Decides what counts as a violation, and counts its own costly decisions."""
+
+    decisions: int
+
+    def is_violation(self, instance: Instance) -> bool:
+        """Whether the instance certainly violates the statement."""
+        ...
+
+
+def shrunk(statement: Statement, instance: Instance, judge: Judge, decisions: int) -> Instance:
+    """A violation from which no single move leads to a simpler one, or the best within that many decisions.
+
+    Moves: drop an index of all vectors; lower a natural; shorten one rational; shorten one and let later parameters
+    keep their places between their bounds and landmarks.
+    """
+    limit = judge.decisions + decisions
+    improved = True
+    while improved:
+        improved = False
+        for candidate in _moves(statement, instance):
+            if judge.decisions >= limit:
+                return instance
+            if complexity(candidate) < complexity(instance) and judge.is_violation(candidate):
+                instance, improved = candidate, True
+                break
+    return instance
+
+
+def complexity(instance: Instance) -> int:
+    """What shrinking reduces: bits of all numerators and denominators, with a toll per number and per minus sign."""
+    return sum(
+        2 + v.numerator.bit_length() + v.denominator.bit_length() + (v < 0)
+        for value in instance.values()
+        for v in _entries(value)
+    )
+
+
+def rounded(value: Fraction, denominator: int) -> Fraction:
+    """A rational near `value` with a denominator up to the given one; below that, one over a round number."""
+    if 0 < abs(value) * denominator < 1:
+        inverse = 1 / value
+        power = 10 ** (len(str(int(abs(inverse)))) - 1)
+        return 1 / Fraction(round(inverse / power) * power)
+    return value.limit_denominator(denominator)
+
+
+def slots(instance: Instance) -> dict[Slot, Fraction]:
+    """All numbers of the instance."""
+    return {(name, i): v for name, value in instance.items() for i, v in enumerate(_entries(value))}
+
+
+def refilled(statement: Statement, instance: Instance, values: Mapping[Slot, Fraction]) -> Instance:
+    """The instance with new numbers; the share that was largest takes up the rest to 1."""
+    values = dict(values)
+    names = {p.name for p in statement.parameters if p.kind == "share"}
+    shares = [slot for slot in values if slot[0] in names]
+    if shares:
+        largest = max(shares, key=lambda slot: _entries(instance[slot[0]])[slot[1]])
+        values[largest] = 1 - sum((values[slot] for slot in shares if slot != largest), Fraction(0))
+    return {
+        name: tuple(values[name, i] for i in range(len(old))) if isinstance(old, tuple) else values[name, 0]
+        for name, old in instance.items()
+    }
+
+
+def _entries(value: Value) -> tuple[Fraction, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _moves(statement: Statement, instance: Instance) -> Iterator[Instance]:
+    yield from _shorter(statement, instance)
+    numbers = slots(instance)
+    for p in statement.parameters:
+        for i, value in enumerate(_entries(instance[p.name])):
+            for simpler in _simpler(p, value):
+                yield refilled(statement, instance, {**numbers, (p.name, i): simpler})
+    for p in statement.parameters:
+        if p.kind == "real" and not p.is_vector:
+            value = _entries(instance[p.name])[0]
+            for simpler in _simpler(p, value):
+                yield from _followed(statement, instance, p.name, simpler)
+
+
+def _shorter(statement: Statement, instance: Instance) -> Iterator[Instance]:
+    """Without index k; its shares go to the largest share that remains."""
+    lengths = {len(v) for v in instance.values() if isinstance(v, tuple)}
+    length = lengths.pop() if lengths else 0
+    for k in range(length) if length > shortest(statement) else ():
+        left = {name: v[:k] + v[k + 1 :] if isinstance(v, tuple) else v for name, v in instance.items()}
+        yield refilled(statement, left, slots(left))
+
+
+def _simpler(parameter: Parameter, value: Fraction) -> list[Fraction]:
+    """Shorter rationals to try in place of `value`, the shortest first."""
+    if parameter.kind == "natural":
+        return [Fraction(n) for n in _NATURALS if n < value]
+    near = {rounded(value, denominator) for denominator in _DENOMINATORS}
+    near |= {
+        1 / rounded(1 / value, denominator)
+        for denominator in _DENOMINATORS[:8]
+        if value and rounded(1 / value, denominator)
+    }
+    return [v for v in sorted(near | set(_PLAIN), key=_bits) if _bits(v) < _bits(value)]
+
+
+def _bits(value: Fraction) -> tuple[int, Fraction]:
+    return value.numerator.bit_length() + value.denominator.bit_length() + (value < 0), value
+
+
+def _followed(statement: Statement, instance: Instance, name: str, value: Fraction) -> Iterator[Instance]:
+    """The instance with `name` set to `value`, later reals at their old places between bounds and landmarks."""
+    for denominator in (10, 100, 1000, 10**4, 10**6, 10**8):
+        old, new = Scope(statement, Fraction), Scope(statement, Fraction)
+        for p in statement.parameters:
+            before = instance[p.name]
+            after: Any = value if p.name == name else before
+            if p.kind == "real" and p.name != name:
+                rows = range(len(_entries(before))) if p.is_vector else [None]
+                moved = [
+                    _placed(p, v, old, new, row, denominator) for v, row in zip(_entries(before), rows, strict=True)
+                ]
+                after = tuple(moved) if p.is_vector else moved[0]
+            old.values[p.name] = list(before) if isinstance(before, tuple) else before
+            new.values[p.name] = list(after) if isinstance(after, tuple) else after
+        yield {n: tuple(v) if isinstance(v, list) else v for n, v in new.values.items()}
+
+
+def _placed(p: Parameter, value: Fraction, old: Scope, new: Scope, index: int | None, denominator: int) -> Fraction:
+    before, after = old.anchors(p, _row(old, index)), new.anchors(p, _row(new, index))
+    if before == after or len(before) != len(after):
+        return value
+    if value in before:
+        return Fraction(after[before.index(value)])
+    at = sum(anchor < value for anchor in before)
+    if 0 < at < len(before):
+        place = (value - before[at - 1]) / (before[at] - before[at - 1])
+        return Fraction(after[at - 1] + rounded(place, denominator) * (after[at] - after[at - 1]))
+    edge = min(at, len(before) - 1)
+    if not before[edge]:
+        return value
+    return Fraction(after[edge] * rounded(value / before[edge], denominator))
+
+
+def _row(scope: Scope, index: int | None) -> dict[str, Any]:
+    if index is None:
+        return {}
+    return {name: v[index] for name, v in scope.values.items() if isinstance(v, list)}
