@@ -16,6 +16,7 @@ import flint
 from l2o_theory.errors import PrecisionError
 from l2o_theory.rigor import language
 
+MOST_BITS = 1 << 20  # a certificate that asks for more would only fill the memory
 _BITS_PER_DIGIT = 3.3219280948873626  # log2(10)
 _PRECISION_LOCK = threading.RLock()  # flint.ctx is process-wide: one thread at a time may change it
 
@@ -106,12 +107,35 @@ def instance_in_balls(values: Mapping[str, Any], definitions: Mapping[str, str])
     return language.define({**FUNCTIONS, "number": flint.arb, "integer": _integer, **world}, definitions)
 
 
+def holds(text: str, exact: Mapping[str, Any], world: Mapping[str, Any]) -> bool:
+    """Whether `text` certainly holds, or certainly fails: exactly if it is about the given values alone, else in balls.
+
+    Equalities between the values themselves (weights that sum to 1) can only be decided exactly.
+
+    Args:
+        text: the relation.
+        exact: rationals by name, without definitions.
+        world: what `instance_in_balls` made of them, at the current precision.
+
+    Raises:
+        Undecided: the enclosures overlap at that precision.
+    """
+    try:
+        return language.holds(text, exact)
+    except language.Malformed:
+        return language.holds(text, world)
+
+
 def judge_in_balls(certificate: Mapping[str, Any], text: str) -> bool:
     """Whether `text` certainly holds (or certainly fails) at the certificate's instance, at its "bits".
 
     Raises:
         Undecided: the enclosures overlap at that precision.
+        Malformed: "bits" is no precision between 2 and MOST_BITS.
     """
-    with precision(certificate["bits"]):
+    bits = certificate["bits"]
+    if type(bits) is not int or not 2 <= bits <= MOST_BITS:
+        raise language.Malformed(f"the bits are an integer from 2 to {MOST_BITS}, got {bits!r}")
+    with precision(bits):
         world = instance_in_balls(certificate["instance"], certificate.get("definitions", {}))
-        return language.holds(text, world)
+        return holds(text, language.exact_values(certificate["instance"]), world)

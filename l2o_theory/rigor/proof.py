@@ -7,6 +7,7 @@ fact is found, not believed.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,7 +102,9 @@ class Proof:
             "assumptions": assumptions,
             "definitions": dict(self.definitions),
             "atoms": dict(self.atoms),
-            "facts": {name: {"relation": f.relation, "because": f.because, "note": f.note} for name, f in self.facts.items()},
+            "facts": {
+                name: {"relation": f.relation, "because": f.because, "note": f.note} for name, f in self.facts.items()
+            },
             "steps": _closed(self.steps, known, symbols),
             "goals": statement.goals(),
             "witness": self._witness(statement, witness),
@@ -126,7 +129,8 @@ class Proof:
     def misquoted(self, statement: Statement, instances: Iterable[Instance]) -> list[str]:
         """Test every fact and definition on instances; return what failed, empty if all is well.
 
-        A fact fails if its negation is certain in balls; a definition if its two readings do not overlap.
+        A fact fails if its negation is certain in balls or a side is undefined; an atom or a definition fails if it
+        bears a name of the statement and the two readings do not overlap.
         """
         failures: dict[str, str] = {}
         for instance in instances:
@@ -136,22 +140,29 @@ class Proof:
 
     def _failures(self, statement: Statement, instance: Instance) -> dict[str, str]:
         world = statement.world(instance, _FACT_BITS)
-        meant = dict(world)
-        for name, text in self.atoms.items():
-            world[name] = meant[name] = language.evaluate(text, world)
         found: dict[str, str] = {}
-        for name, text in self.definitions.items():
-            world[name] = language.evaluate(text, world)
-            if name in meant and not _overlap(world[name], meant[name]):
-                found[f"definition {name}"] = str(to_json(instance))
+        readings = [("atom", *atom) for atom in self.atoms.items()]
+        for what, name, text in [*readings, *(("definition", *entry) for entry in self.definitions.items())]:
+            value = language.evaluate(text, world)
+            if name in world and not _overlap(value, world[name]):
+                found[f"{what} {name}"] = str(to_json(instance))
+            world[name] = value
         for name, fact in self.facts.items():
             try:
                 true = language.holds(fact.relation, world)
             except language.Undecided:
-                true = True  # equality, or closer than the precision: not refuted
+                true = _is_defined(fact.relation, world)  # equality, or closer than the precision: not refuted
             if not true:
                 found[f"fact {name}"] = str(to_json(instance))
         return found
+
+
+def _is_defined(relation: str, world: Mapping[str, Any]) -> bool:
+    """Whether both sides of a comparison are finite."""
+    tree = language.parse(relation)
+    sides = [tree.left, *tree.comparators] if isinstance(tree, ast.Compare) else []
+    values = [language.evaluate_tree(side, world) for side in sides]
+    return all(v.is_finite() for value in values for v in (value if isinstance(value, list) else [value]))
 
 
 def _overlap(left: Any, right: Any) -> bool:

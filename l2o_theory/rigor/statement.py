@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Literal
 
-from l2o_theory.errors import ClaimError
+from l2o_theory.errors import ClaimError, InputError
 from l2o_theory.rigor import balls, language
 
 Value = Fraction | tuple[Fraction, ...]
@@ -71,7 +71,8 @@ class Statement:
         definitions: name -> expression, in order; they may use parameters and earlier definitions.
 
     Raises:
-        ClaimError: unreadable text, a name used twice, or a name that is nowhere defined.
+        ClaimError: unreadable text, a name used twice or nowhere defined, or a definition that runs over the index i
+            without a name in `_i` (or the other way round).
     """
 
     parameters: tuple[Parameter, ...]
@@ -81,15 +82,20 @@ class Statement:
 
     def __post_init__(self) -> None:
         defined = [p.name for p in self.parameters]
-        known = {*defined, *balls.FUNCTIONS, "sum", "prod", "all", "abs", "max", "min", "positive"}
+        known = {*defined, *balls.FUNCTIONS, "sum", "prod", "all", "abs", "max", "min", "positive", "natural"}
         for name, text in [*self.definitions.items(), *self.hypotheses.items(), ("conclusion", self.conclusion)]:
             try:
-                used = {node.id for node in ast.walk(language.parse(text)) if isinstance(node, ast.Name)}
+                tree = language.parse(text)
+                used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
             except language.Malformed as error:
                 raise ClaimError(f"{name}: {error}; see the grammar in l2o_theory/rigor/language.py") from None
             if used - known:
                 raise ClaimError(f"{name} uses {sorted(used - known)}, which is no parameter or earlier definition")
             if name in self.definitions:
+                if bool(language.indexed_names(tree)) != name.endswith("_i"):
+                    raise ClaimError(
+                        f"{name} = {text}: a definition runs over the index i if and only if its name ends in _i"
+                    )
                 known.add(name)
                 defined.append(name)
         repeated = sorted({name for name in defined if defined.count(name) > 1})
@@ -108,22 +114,43 @@ class Statement:
         """The conclusion as single comparisons: the links of a chain, the parts of an `and`."""
         return links(self.conclusion)
 
+    def requirements(self) -> dict[str, str]:
+        """Hypotheses together with what the kinds of the parameters demand, as text: what an instance must satisfy."""
+        naturals = [p.name for p in self.parameters if p.kind == "natural"]
+        shares = [p for p in self.parameters if p.kind == "share"]
+        demands = {f"{name} is a natural number": f"natural({name})" for name in naturals}
+        demands |= {f"{p.name} is not negative": f"{p.name} >= 0" for p in shares}
+        if shares:
+            total = " + ".join(f"sum({p.name})" if p.is_vector else p.name for p in shares)
+            demands["shares sum to 1"] = f"{total} == 1"
+        return {**self.hypotheses, **demands}
+
     def world(self, instance: Instance, bits: int | None = None) -> dict[str, Any]:
         """Environment of the instance with all definitions, in exact rationals or in balls of `bits` bits.
 
         With `bits`, run the caller's own evaluation inside `balls.precision(bits)`.
+
+        Raises:
+            InputError: the instance does not give every parameter exactly once.
         """
-        values = {name: list(v) if isinstance(v, tuple) else v for name, v in instance.items()}
+        wanted = {p.name for p in self.parameters}
+        if instance.keys() != wanted:
+            raise InputError(f"an instance gives each of {sorted(wanted)}, got {sorted(instance)}; add or remove names")
         if bits is None:
-            return language.instance(values, self.definitions)
+            return language.instance(_lists(instance), self.definitions)
         with balls.precision(bits):
-            return balls.instance_in_balls(values, self.definitions)
+            return balls.instance_in_balls(_lists(instance), self.definitions)
 
     def decide(self, instance: Instance, *, max_bits: int = 1 << 15) -> Decision:
-        """Decide hypotheses and conclusion at the instance: exactly where the text allows it, else in balls."""
+        """Decide requirements and conclusion at the instance: exactly where the text allows it, else in balls.
+
+        Raises:
+            InputError: the instance does not give every parameter exactly once.
+        """
+        requirements = self.requirements()
         try:
             world = self.world(instance)
-            admissible = all(language.holds(text, world) for text in self.hypotheses.values())
+            admissible = all(language.holds(text, world) for text in requirements.values())
             return Decision(admissible, language.holds(self.conclusion, world) if admissible else None, "rational")
         except language.Malformed:
             pass  # a function such as log, or a power too large for exact rationals: balls decide
@@ -134,8 +161,10 @@ class Statement:
             try:
                 with balls.precision(bits):
                     world = self.world(instance, bits)
-                    admissible = all(language.holds(text, world) for text in self.hypotheses.values())
-                    return Decision(admissible, language.holds(self.conclusion, world) if admissible else None, bits)
+                    exact = _lists(instance)
+                    admissible = all(balls.holds(text, exact, world) for text in requirements.values())
+                    held = balls.holds(self.conclusion, exact, world) if admissible else None
+                    return Decision(admissible, held, bits)
             except (language.Undecided, ZeroDivisionError):
                 bits *= 2
         return Decision(False, None, max_bits)
@@ -170,6 +199,10 @@ def from_json(values: Mapping[str, Any]) -> dict[str, Value]:
         name: parse_rationals(value, name) if isinstance(value, list | tuple) else parse_rational(value, name)
         for name, value in values.items()
     }
+
+
+def _lists(instance: Instance) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in instance.items()}
 
 
 def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
