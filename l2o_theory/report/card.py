@@ -7,6 +7,7 @@ import json
 import math
 import re
 import shlex
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,6 +142,14 @@ class Card:
         """Where the margin is smallest, one text per parameter."""
         return {name: _joined(value) for name, value in (self.verdict.margin_at or {}).items()}
 
+    def changes(self, mutation: MutationResult) -> Mapping[str, str]:
+        """What a false variant changes beside the conclusion: name of the hypothesis or definition -> its new text."""
+        declared = next((m for m in self.claim.mutations if m.name == mutation.name), None) if self.claim else None
+        merged = [
+            entries for entries in (declared.changes if declared else {}).values() if isinstance(entries, Mapping)
+        ]
+        return {name: text or "dropped" for entries in merged for name, text in entries.items()}
+
     @property
     def measurements(self) -> tuple[Mapping[str, Any], ...]:
         """Per measurement: its columns, rows of text, and plot."""
@@ -187,7 +196,7 @@ def blocks(text: str) -> tuple[tuple[bool, str], ...]:
             else:
                 found.append((is_formula, line))
         found.append((False, ""))
-    return tuple(block for block in found if block[1])
+    return tuple((kind, textwrap.dedent(block) if kind else block) for kind, block in found if block)
 
 
 def _joined(value: Any) -> str:

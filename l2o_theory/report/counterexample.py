@@ -27,7 +27,7 @@ _UNREADABLE = (language.Malformed, language.Undecided, ArithmeticError, LookupEr
 
 @dataclass(frozen=True)
 class Number:
-    """A value as text: exact form (empty for balls) and decimal form (empty where the exact form is an integer)."""
+    """A value as text: exact form (empty for balls) and decimal form with its sign, "= 0.6" or "≈ 0.333"."""
 
     exact: str
     decimal: str
@@ -114,6 +114,6 @@ def _comparison(text: str, node: ast.Compare, world: Mapping[str, Any]) -> Compa
 
 def _number(value: Fraction | flint.arb) -> Number:
     if isinstance(value, Fraction):
-        whole = numerals.exact(value)
-        return Number(whole, "" if value.denominator == 1 and whole.lstrip("-").isdigit() else numerals.decimal(value))
+        text, rounded = numerals.exact(value), numerals.decimal(value)
+        return Number(text, "" if rounded == f"= {text}" else rounded)
     return Number("", value.str(12).replace("-", "−"))

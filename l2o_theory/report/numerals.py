@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from decimal import Context
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -16,16 +16,16 @@ def exact(value: Fraction) -> str:
     bits = value.numerator.bit_length() + value.denominator.bit_length()
     if bits > 4 * _LONGEST_EXACT:  # also keeps clear of Python's limit on printing long integers
         return f"fraction with {math.ceil(bits * math.log10(2))} digits"
-    return str(value)
+    return _plain(str(value))
 
 
-def decimal(value: Fraction, digits: int = _DIGITS) -> str:
-    """The fraction rounded to `digits` significant decimals, such as "0.666666666667" or "-1.2e-40"."""
-    context = Context(prec=digits, Emax=10**15, Emin=-(10**15))
-    rounded = context.divide(
-        context.create_decimal(value.numerator), context.create_decimal(value.denominator)
-    ).normalize(context)
-    return _plain(f"{rounded:.{digits}g}")
+def decimal(value: Fraction) -> str:
+    """The fraction in decimals, with how it relates to them: "= 0.6", or "≈ 0.333333333333" when rounded."""
+    context = Context(prec=_DIGITS, Emax=MAX_EMAX, Emin=MIN_EMIN)
+    rounded = context.divide(Decimal(value.numerator), Decimal(value.denominator)).normalize(context)
+    readable = -6 <= rounded.adjusted() < _DIGITS
+    is_exact = rounded.as_integer_ratio() == value.as_integer_ratio()
+    return f"{'=' if is_exact else '≈'} {_plain(format(rounded, 'f' if readable else 'e'))}"
 
 
 def short(value: float | None) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,6 +17,7 @@ from l2o_theory.claims.claim import Claim
 from l2o_theory.claims.verdict import Status, Verdict
 from l2o_theory.errors import InputError, StoreError
 from l2o_theory.report import card, numerals, plot
+from l2o_theory.store.atomic import write_atomically
 
 _NOT_VERSIONS = ("seed", "budget", "seconds", "examples")
 
@@ -56,7 +55,13 @@ def write_report(
     if repeated:
         raise InputError(f"one verdict per claim is wanted, got several for {repeated}; keep the newest of each")
     cards = _cards(verdicts, claims, out.parent, evidence_links or {}, figures or {})
-    _write(out, render(cards, generated or datetime.now(UTC)))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"cannot make {out.parent} ({error.strerror}); give a writable folder with --out DIR"
+        ) from None
+    write_atomically(out, render(cards, generated or datetime.now(UTC)).encode())
     return out
 
 
@@ -69,7 +74,7 @@ def render(cards: Sequence[card.Card], generated: datetime) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"short": numerals.short, "prose": card.blocks}
+    environment.filters |= {"short": numerals.short, "prose": card.blocks, "marked": _marked}
     script = _own_file(environment, "script.js")
     verdicts = [c.verdict for c in cards]
     margins = [v.margin for v in verdicts if v.margin is not None]
@@ -85,12 +90,18 @@ def render(cards: Sequence[card.Card], generated: datetime) -> str:
         seconds=sum(float(v.run.get("seconds", 0)) for v in verdicts),
         generated=generated,
         ladder=list(Status),
-        shown=set(c.id for c in cards),
+        titles={c.id: c.title for c in cards},
         strip=lambda margin: plot.margin_strip(margin, margins),
         style=_own_file(environment, "style.css"),
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def _marked(text: str) -> Markup:
+    """Escape the text; what stands between backticks becomes code."""
+    parts = text.split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
 
 
 def _own_file(environment: Environment, name: str) -> Markup:
@@ -137,24 +148,3 @@ def _runs(verdicts: Iterable[Verdict]) -> dict[str, str]:
             if name in found or name not in _NOT_VERSIONS:
                 found.setdefault(name, {})[value] = None
     return {name: ", ".join(map(str, values)) for name, values in found.items() if values}
-
-
-def _write(out: Path, text: str) -> None:
-    """Write beside the target, then put in place: a reader never sees half a page."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp")
-    except OSError as error:
-        raise StoreError(f"cannot write the report to {out} ({error.strerror}); choose a folder with --out") from None
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(out)
-    except OSError as error:
-        raise StoreError(f"cannot write the report to {out} ({error.strerror}); choose a folder with --out") from None
-    finally:
-        temporary.unlink(missing_ok=True)

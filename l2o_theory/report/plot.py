@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from markupsafe import Markup
 
@@ -23,7 +23,7 @@ def margin_strip(margin: float, others: Iterable[float]) -> Markup:
     )
     side = "violated" if margin < 0 else "satisfied"
     return Markup(
-        '<svg class="strip" viewBox="0 0 300 42" role="img" '
+        '<svg class="strip" viewBox="4 4 292 36" role="img" '
         f'aria-label="margin {numerals.short(margin)}, {side}">'
         '<rect class="bad" x="10" y="9" width="140" height="10"/><rect class="good" x="150" y="9" width="140" '
         f'height="10"/>{faint}<path class="zero" d="M150 5v18"/>'
@@ -88,5 +88,5 @@ def _pairs(table: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in pairs if _is_finite(x) and _is_finite(y)]
 
 
-def _is_finite(value: Any) -> bool:
+def _is_finite(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

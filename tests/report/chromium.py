@@ -70,7 +70,9 @@ class Page:
     def __enter__(self) -> Page:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         os.killpg(self._child, signal.SIGKILL)
         os.waitpid(self._child, 0)
         os.close(self._to)
@@ -98,11 +100,18 @@ class Page:
         quoted = json.dumps(selector)
         self.value("document.documentElement.style.scrollBehavior = 'auto'")
         self.value(f"document.querySelector({quoted}).scrollIntoView({{block: 'center'}})")
-        box = self.value(f"(({{x, y, width, height}}) => [x + width / 2, y + height / 2])"
-                         f"(document.querySelector({quoted}).getClientRects()[0])")
+        box = self.value(
+            f"(({{x, y, width, height}}) => [x + width / 2, y + height / 2])"
+            f"(document.querySelector({quoted}).getClientRects()[0])"
+        )
         for kind in ("mousePressed", "mouseReleased"):
             self._call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
         self.settle()
+
+    def follow(self, ending: str) -> None:
+        """Wait until a click has brought the page whose address ends so."""
+        while not self.value("location.href").endswith(ending) or self.value("document.readyState") != "complete":
+            self._note(self._receive())
 
     def type(self, selector: str, text: str) -> None:
         """Focus the element and type."""
@@ -124,7 +133,9 @@ class Page:
 
     def resize(self, width: int, height: int = 900, *, dark: bool = False) -> None:
         """Set the view's size in CSS pixels, and the colour scheme."""
-        self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
+        self._call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
         scheme = "dark" if dark else "light"
         self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 

@@ -127,7 +127,9 @@ def boxed() -> tuple[Claim, Verdict]:
     claim = _simple("step_size/theorem4/box", "The slope of log F is at most 4 L³/(c² α (L − α))", Status.CERTIFIED)
     tree = ["eta", ["eta", "leaf", "leaf"], "leaf"]
     evidence = (Evidence("certificate", {**cover, "tree": tree}),)
-    return claim, _verdict(claim, Status.CERTIFIED, "interval arithmetic (python-flint)", margin=0.11, evidence=evidence)
+    return claim, _verdict(
+        claim, Status.CERTIFIED, "interval arithmetic (python-flint)", margin=0.11, evidence=evidence
+    )
 
 
 def measured() -> tuple[Claim, Verdict]:
@@ -141,7 +143,12 @@ def measured() -> tuple[Claim, Verdict]:
         expected=Status.NOT_FALSIFIED,
         measure=lambda seed: Measurement(True, (), 0.0, f"torch, seed {seed}"),
     )
-    rows = [("float32", "1", 66, 66), ("float64", "1", 516, 516), ("float32", "3", 65, 65), ("float64", "3", 513, 512.5)]
+    rows = [
+        ("float32", "1", 66, 66),
+        ("float64", "1", 516, 516),
+        ("float32", "3", 65, 65),
+        ("float64", "3", 513, 512.5),
+    ]
     table = [{"dtype": d, "eta": e, "predicted_t": p, "observed_t": o, "silent": o == 65} for d, e, p, o in rows]
     evidence = (Evidence("measurement", {"table": table, "arithmetic": "float32 and float64 torch, CPU"}),)
     mutations = (MutationResult("thresholds off by 10", Status.FALSIFIED, "planted fault", found_by="measurement"),)
