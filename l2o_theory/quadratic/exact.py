@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import NamedTuple
 
 import flint
 
@@ -20,14 +21,36 @@ def residuals(spectrum: ExactSpectrum, step_size: Fraction) -> list[flint.fmpq]:
     return [1 - eta * eigenvalue for eigenvalue in spectrum.flint_eigenvalues]
 
 
-def ball_sums(spectrum: ExactSpectrum, remainders: list[flint.fmpq], steps: int) -> PowerSums:
-    """Return S_0, S_1, S_2 as balls at the current precision, from exact residuals."""
-    return power_sums(
-        [flint.arb(value) for value in spectrum.flint_eigenvalues],
-        [flint.arb(value) for value in spectrum.flint_weights],
-        [flint.arb(value) for value in remainders],
-        steps,
-    )
+class _Group(NamedTuple):
+    """The terms of one |r|: their coefficients in S_0, S_1 and S_2, added exactly."""
+
+    size: flint.fmpq
+    zeroth: flint.fmpq
+    first: flint.fmpq
+    second: flint.fmpq
+
+
+def _groups(spectrum: ExactSpectrum, remainders: list[flint.fmpq]) -> list[_Group]:
+    """Merge terms of equal |r|: at step size 2/(l_i + l_j) they may cancel exactly, at any t."""
+    groups: dict[flint.fmpq, _Group] = {}
+    for value, weight, r in zip(spectrum.flint_eigenvalues, spectrum.flint_weights, remainders, strict=True):
+        old = groups.get(abs(r), _Group(abs(r), flint.fmpq(0), flint.fmpq(0), flint.fmpq(0)))
+        x = weight * value
+        first = old.first + x * value if r > 0 else old.first - x * value
+        groups[abs(r)] = _Group(abs(r), old.zeroth + x, first, old.second + x * value * value)
+    return list(groups.values())
+
+
+def _ball_sums(groups: list[_Group], steps: int) -> PowerSums:
+    """Return S_0, S_1, S_2 as balls at the current precision."""
+    zeroth, first, second = flint.arb(0), flint.arb(0), flint.arb(0)
+    for group in groups:
+        size = flint.arb(group.size)
+        power = size ** (2 * steps - 2)
+        zeroth += group.zeroth * power * size * size
+        first += group.first * power * size
+        second += group.second * power
+    return PowerSums(zeroth, first, second)
 
 
 def rational_value(spectrum: ExactSpectrum, quantity: str, step_size: Fraction, steps: int) -> Fraction | None:
@@ -51,13 +74,14 @@ def ball_value(spectrum: ExactSpectrum, quantity: str, step_size: Fraction, step
         PrecisionError: a value that is zero or nearly so, at a t too large for the rational route to decide.
     """
     remainders = residuals(spectrum, step_size)
+    groups = _groups(spectrum, remainders)
     if not any(remainders) and quantity in UNDEFINED_AT_ZERO_LOSS:
         return flint.arb.nan()
-    if not any(remainders) and quantity in LOGARITHM_OF:
+    if quantity in LOGARITHM_OF and RATIONAL[LOGARITHM_OF[quantity]](_ball_sums(groups, steps), steps) == 0:
         return flint.arb.neg_inf()
 
     def compute() -> flint.arb:
-        sums = ball_sums(spectrum, remainders, steps)
+        sums = _ball_sums(groups, steps)
         if quantity in LOGARITHM_OF:
             return abs(flint.arb(RATIONAL[LOGARITHM_OF[quantity]](sums, steps))).log()
         return flint.arb(RATIONAL[quantity](sums, steps))
@@ -85,13 +109,3 @@ def _vanishes(
             return flint.arb.neg_inf()
         return flint.arb(0) if value is not None and abs(value) == 1 else None
     return flint.arb(0) if value == 0 else None
-
-
-def sign_of_gradient(spectrum: ExactSpectrum, step_size: Fraction, steps: int) -> int:
-    """Return the certain sign of F' (-1, 0 or 1).
-
-    Raises:
-        PrecisionError: as `ball_value`.
-    """
-    value = ball_value(spectrum, "gradient", step_size, steps, 1)
-    return int(value > 0) - int(value < 0)
