@@ -160,7 +160,7 @@ CONSTANT_FOUR = Claim(
                 )
                 for name, sign, side in (("top", "+", "down"), ("bottom", "-", "up"))
             ),
-            *divided("4*L**3"),
+            *divided(),
         ),
     ),
     mutations=(
