@@ -118,6 +118,8 @@ class _Worker:
             if self._dismissed:
                 return _undecided(claim, "the run was stopped")
             process = self._process = self._process or self._start()
+        self._log.seek(0)  # parent and worker share the position: what follows is about this claim alone
+        self._log.truncate()
         overdue = threading.Event()
 
         def give_up() -> None:
@@ -138,8 +140,6 @@ class _Worker:
         return Verdict.from_json(answer["verdict"])
 
     def _start(self) -> subprocess.Popen[str]:
-        self._log.seek(0)
-        self._log.truncate()
         process = subprocess.Popen(
             [sys.executable, "-P", "-c", _PROGRAM],
             stdin=subprocess.PIPE,

@@ -15,6 +15,8 @@ from l2o_theory.errors import StoreError
 from l2o_theory.store.evidence import Reference
 
 SCHEMA = 1
+LEDGER = "ledger.sqlite"
+EVIDENCE = "evidence"
 _PATIENCE = 60.0  # seconds to wait for another process that is writing one verdict
 _TABLE = """
 CREATE TABLE IF NOT EXISTS verdicts (
@@ -161,3 +163,15 @@ class Ledger:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+def existing_ledger(folder: Path) -> Path:
+    """Path of the ledger in the folder.
+
+    Raises:
+        StoreError: there is none.
+    """
+    path = folder / LEDGER
+    if not path.is_file():
+        raise StoreError(f"no results in {folder}; run `l2o-theory check` first, or name the folder with --out DIR")
+    return path

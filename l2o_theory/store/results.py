@@ -12,10 +12,7 @@ from l2o_theory.errors import StoreError
 from l2o_theory.store import evidence
 from l2o_theory.store.atomic import TEMPORARY
 from l2o_theory.store.keys import run_key
-from l2o_theory.store.ledger import Ledger, Row
-
-LEDGER = "ledger.sqlite"
-EVIDENCE = "evidence"
+from l2o_theory.store.ledger import EVIDENCE, LEDGER, Ledger, Row, existing_ledger
 
 
 class Results:
@@ -134,15 +131,3 @@ class Results:
                 ours = evidence.is_evidence_name(path.name) or (path.name.startswith(".") and path.suffix == TEMPORARY)
                 if ours and path.name not in wanted:
                     path.unlink(missing_ok=True)
-
-
-def existing_ledger(folder: Path) -> Path:
-    """Path of the ledger in the folder.
-
-    Raises:
-        StoreError: there is none.
-    """
-    path = folder / LEDGER
-    if not path.is_file():
-        raise StoreError(f"no results in {folder}; run `l2o-theory check` first, or name the folder with --out DIR")
-    return path
