@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
-from l2o_theory.rigor import kernel
+from l2o_theory.rigor import balls, kernel, language
 from l2o_theory.rigor.statement import Arithmetic, Instance, Statement, to_json
 from l2o_theory.search.compiled import TOLERANCE, Point, Slack, compile_margin, touches
 from l2o_theory.search.cube import exactly
 from l2o_theory.search.instances import fits
+from l2o_theory.search.scope import names, needed
 from l2o_theory.search.shrink import refilled, rounded, shrunk, slots
 
 DENOMINATORS = (10, 100, 1000, 10**4, 10**6)
 """Rounding is tried coarsest first, so that what is found is readable; then come the values themselves."""
 
-_BITS = 1 << 12  # enough to separate sides that differ by a relative 10^-1000; more is an equality in all likelihood
+_DYADIC = (2, 4, 16, 256, 1 << 20)  # exact in balls, where shares of 1/3 cannot be seen to sum to 1
+_QUICK_BITS = (128, 512)
+_BITS = 1 << 12  # separates sides that differ by a relative 10^-1000; what needs more is an equality in all likelihood
 
 
 @dataclass(frozen=True)
@@ -58,14 +62,21 @@ def confirm(
     return None
 
 
+def certify(statement: Statement, instance: Instance) -> Counterexample | None:
+    """The instance as it stands, decided exactly or in balls; None unless it certainly violates the statement."""
+    judge = Judge(statement, compile_margin(statement))
+    return judge.counterexample(instance) if fits(statement, instance) else None
+
+
 class Judge:
-    """Decides instances, the cheap 64-bit margin first."""
+    """Decides instances: by the 64-bit margin what is hopeless, then by balls, then in exact rationals."""
 
     def __init__(self, statement: Statement, margin: Callable[[Point], Slack]) -> None:
         self.decisions = 0
         self._statement = statement
         self._margin = margin
         self._doubt = TOLERANCE if touches(statement) else 0.0  # equality may be a violation, or noise hide one
+        self._algebraic = not _mentioned(statement) & set(balls.FUNCTIONS)
 
     def is_violation(self, instance: Instance) -> bool:
         """Whether the instance certainly violates the statement."""
@@ -75,14 +86,35 @@ class Judge:
         if not (slack.hypotheses >= 0 and slack.conclusion <= self._doubt):
             return False
         self.decisions += 1
-        return self._certificate(instance) is not None
+        if not self._algebraic:
+            return self._certificate(instance) is not None
+        hypotheses = self._statement.hypotheses.values()
+        return self._holds(self._statement.conclusion, instance) is False and all(
+            self._holds(text, instance) for text in hypotheses
+        )
 
-    def counterexample(self, instance: Instance) -> Counterexample:
-        """The confirmed violation with its certificate."""
+    def counterexample(self, instance: Instance) -> Counterexample | None:
+        """The violation with its certificate; None if the kernel does not follow."""
         found = self._certificate(instance)
-        assert found is not None  # only called on confirmed violations
-        arithmetic, certificate = found
-        return Counterexample(instance, min(self._margin(instance).conclusion, 0.0), arithmetic, certificate)
+        if found is None:
+            return None
+        return Counterexample(instance, min(self._margin(instance).conclusion, 0.0), *found)
+
+    def _holds(self, text: str, instance: Instance) -> bool | None:
+        """Truth of one relation: in balls (a hundred times faster at large powers), else exactly; None if neither."""
+        for bits in _QUICK_BITS:
+            try:
+                with balls.precision(bits):
+                    return language.holds(text, self._statement.world(instance, bits))
+            except (language.Undecided, ZeroDivisionError):
+                continue
+            except (language.Malformed, ValueError, TypeError):
+                return None
+        try:
+            values = {name: list(v) if isinstance(v, tuple) else v for name, v in instance.items()}
+            return language.holds(text, language.instance(values, needed(self._statement.definitions, [text])))
+        except (language.Malformed, ArithmeticError, ValueError, TypeError):
+            return None
 
     def _certificate(self, instance: Instance) -> tuple[Arithmetic, dict[str, Any]] | None:
         try:
@@ -107,13 +139,20 @@ class Judge:
         return decision.arithmetic, certificate
 
 
+def _mentioned(statement: Statement) -> set[str]:
+    texts = [*statement.definitions.values(), *statement.hypotheses.values(), statement.conclusion]
+    return {name for text in texts for name in names(text)}
+
+
 def roundings(statement: Statement, instance: Instance) -> Iterator[Instance]:
-    """The instance rounded to small denominators, the coarsest first, and at last itself."""
+    """The instance rounded to small denominators, the coarsest first; to binary ones; and at last itself."""
     seen: list[Instance] = []
+    numbers = slots(instance)
     for denominator in DENOMINATORS:
-        candidate = refilled(statement, instance, {s: rounded(v, denominator) for s, v in slots(instance).items()})
-        if candidate not in seen:
-            seen.append(candidate)
-            yield candidate
-    if instance not in seen:
-        yield instance
+        coarse = {slot: rounded(value, denominator) for slot, value in numbers.items()}
+        seen.append(refilled(statement, instance, coarse))
+    for scale in _DYADIC:
+        coarse = {slot: Fraction(round(value * scale), scale) for slot, value in numbers.items()}
+        seen.append(refilled(statement, instance, coarse))
+    seen.append(instance)
+    return (candidate for i, candidate in enumerate(seen) if candidate not in seen[:i])

@@ -17,7 +17,7 @@ from l2o_theory.rigor.statement import Instance, Statement
 from l2o_theory.search.confirm import Counterexample
 from l2o_theory.search.evolution import evolve
 from l2o_theory.search.instances import RandomChoices, draw_instance, fits, instances
-from l2o_theory.search.scout import Progress, Scout, Stop
+from l2o_theory.search.scout import GIVEN, Progress, Scout, Stop
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def hunt(
         statement: to be refuted.
         seed: fixes every random stream.
         budget: see Budget.named.
-        examples: instances to try first; those that do not fit the parameters' sorts are refused.
+        examples: instances to try first; one that refutes the statement is reported as given, not shrunk.
         progress: called now and then with (strategy, points so far, smallest margin so far).
 
     Raises:
@@ -119,7 +119,7 @@ def hunt(
     seeds = [streams.getrandbits(32) for _ in range(4)]
     try:
         for example in examples:
-            scout.look(example, "examples")
+            scout.look(example, GIVEN)
         _draw(scout, seeds[0], budget.drawn)
         choices = RandomChoices(Random(seeds[1]))
         for _ in range(budget.random):

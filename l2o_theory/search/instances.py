@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from numbers import Rational
 from random import Random
 from typing import Any, Protocol
 
@@ -120,6 +121,8 @@ def fits(statement: Statement, instance: Mapping[str, Any]) -> bool:
         entries = value if isinstance(value, tuple) else (value,)
         if p.is_vector:
             lengths.add(len(entries))
+        if not all(isinstance(v, Rational) for v in entries):
+            return False
         if p.kind == "natural" and not all(v >= 1 and v.denominator == 1 for v in entries):
             return False
         if p.kind == "share":

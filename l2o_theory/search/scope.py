@@ -33,7 +33,8 @@ class Scope:
     def __init__(self, statement: Statement, number: type[Fraction] | type[float]) -> None:
         self.values: dict[str, Any] = {}
         self._number = number
-        self._definitions = _needed(statement)
+        texts = [text for p in statement.parameters for text in (p.low, p.high, *p.landmarks) if text is not None]
+        self._definitions = needed(statement.definitions, texts)
         self._base = {**FUNCTIONS, "number": number, "integer": int}
 
     def value(self, text: str | None, row: Mapping[str, Any] | None = None) -> Any:
@@ -43,7 +44,7 @@ class Scope:
         world = {**self._base, **self.values, **(row or {})}
         try:
             for name, definition in self._definitions.items():
-                if all(used in world for used in _names(definition)):
+                if all(used in world for used in names(definition)):
                     world[name] = language.evaluate(definition, world)
             value = language.value_of(language.parse(text), world)
             if isinstance(value, float) and not math.isfinite(value):
@@ -69,21 +70,15 @@ def within(value: Any, low: Any, high: Any) -> bool:
     return (low is None or low <= value) and (high is None or value <= high)
 
 
-def _names(text: str) -> set[str]:
+def names(text: str) -> set[str]:
+    """All names in an expression, functions included."""
     return {node.id for node in ast.walk(language.parse(text)) if isinstance(node, ast.Name)}
 
 
-def _needed(statement: Statement) -> dict[str, str]:
-    """The definitions that some bound or landmark mentions, with those they build on, in order."""
-    texts: list[str] = []
-    for p in statement.parameters:
-        texts += [text for text in (p.low, p.high, *p.landmarks) if text is not None]
-    wanted = _mentioned(texts)
-    for name, text in reversed(list(statement.definitions.items())):
+def needed(definitions: Mapping[str, str], texts: Iterable[str]) -> dict[str, str]:
+    """The definitions that the texts mention, with those they build on, in order."""
+    wanted = {name for text in texts for name in names(text)}
+    for name, text in reversed(list(definitions.items())):
         if name in wanted:
-            wanted |= _names(text)
-    return {name: text for name, text in statement.definitions.items() if name in wanted}
-
-
-def _mentioned(texts: Iterable[str]) -> set[str]:
-    return {name for text in texts for name in _names(text)}
+            wanted |= names(text)
+    return {name: text for name, text in definitions.items() if name in wanted}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
+from functools import partial
 from typing import Any, Protocol
 
 from l2o_theory.rigor.statement import Instance, Parameter, Statement, Value
@@ -16,6 +17,10 @@ _PLAIN = (Fraction(1), Fraction(1, 2), Fraction(2), Fraction(0))
 
 Slot = tuple[str, int]
 """A parameter and, for vectors, which entry (else 0)."""
+
+
+_Move = Callable[[Instance], Iterator[Instance]]
+"""From an instance to simpler ones, the simplest first."""
 
 
 class Judge(Protocol):
@@ -35,15 +40,16 @@ def shrunk(statement: Statement, instance: Instance, judge: Judge, decisions: in
     keep their places between their bounds and landmarks.
     """
     limit = judge.decisions + decisions
-    improved = True
-    while improved:
-        improved = False
-        for candidate in _moves(statement, instance):
-            if judge.decisions >= limit:
-                return instance
-            if complexity(candidate) < complexity(instance) and judge.is_violation(candidate):
-                instance, improved = candidate, True
-                break
+    before = None
+    while instance != before:
+        before = instance
+        for move in _moves(statement, instance):
+            for candidate in move(instance):
+                if judge.decisions >= limit:
+                    return instance
+                if complexity(candidate) < complexity(instance) and judge.is_violation(candidate):
+                    instance = candidate
+                    break
     return instance
 
 
@@ -88,27 +94,30 @@ def _entries(value: Value) -> tuple[Fraction, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
-def _moves(statement: Statement, instance: Instance) -> Iterator[Instance]:
-    yield from _shorter(statement, instance)
-    numbers = slots(instance)
-    for p in statement.parameters:
-        for i, value in enumerate(_entries(instance[p.name])):
-            for simpler in _simpler(p, value):
-                yield refilled(statement, instance, {**numbers, (p.name, i): simpler})
+def _moves(statement: Statement, instance: Instance) -> Iterator[_Move]:
+    """What to try in each round; naturals last, since a large horizon often is what leaves room for round numbers."""
+    for k in reversed(range(max((len(v) for v in instance.values() if isinstance(v, tuple)), default=0))):
+        yield partial(_without, statement, k)
     for p in statement.parameters:
         if p.kind == "real" and not p.is_vector:
-            value = _entries(instance[p.name])[0]
-            for simpler in _simpler(p, value):
-                yield from _followed(statement, instance, p.name, simpler)
+            yield partial(_following, statement, p)
+    for p in sorted(statement.parameters, key=lambda p: p.kind == "natural"):
+        for i in range(len(_entries(instance[p.name]))):
+            yield partial(_shortened, statement, p, i)
 
 
-def _shorter(statement: Statement, instance: Instance) -> Iterator[Instance]:
+def _without(statement: Statement, k: int, instance: Instance) -> Iterator[Instance]:
     """Without index k; its shares go to the largest share that remains."""
     lengths = {len(v) for v in instance.values() if isinstance(v, tuple)}
-    length = lengths.pop() if lengths else 0
-    for k in range(length) if length > shortest(statement) else ():
+    if shortest(statement) < max(lengths):
         left = {name: v[:k] + v[k + 1 :] if isinstance(v, tuple) else v for name, v in instance.items()}
         yield refilled(statement, left, slots(left))
+
+
+def _shortened(statement: Statement, p: Parameter, i: int, instance: Instance) -> Iterator[Instance]:
+    numbers = slots(instance)
+    for simpler in _simpler(p, numbers.get((p.name, i), Fraction(0))):
+        yield refilled(statement, instance, {**numbers, (p.name, i): simpler})
 
 
 def _simpler(parameter: Parameter, value: Fraction) -> list[Fraction]:
@@ -121,6 +130,7 @@ def _simpler(parameter: Parameter, value: Fraction) -> list[Fraction]:
         for denominator in _DENOMINATORS[:8]
         if value and rounded(1 / value, denominator)
     }
+    near |= {round(value) + sign * Fraction(1, 10**k) for k in range(1, 5) for sign in (-1, 1)}
     return [v for v in sorted(near | set(_PLAIN), key=_bits) if _bits(v) < _bits(value)]
 
 
@@ -128,38 +138,47 @@ def _bits(value: Fraction) -> tuple[int, Fraction]:
     return value.numerator.bit_length() + value.denominator.bit_length() + (value < 0), value
 
 
-def _followed(statement: Statement, instance: Instance, name: str, value: Fraction) -> Iterator[Instance]:
-    """The instance with `name` set to `value`, later reals at their old places between bounds and landmarks."""
-    for denominator in (10, 100, 1000, 10**4, 10**6, 10**8):
-        old, new = Scope(statement, Fraction), Scope(statement, Fraction)
-        for p in statement.parameters:
-            before = instance[p.name]
-            after: Any = value if p.name == name else before
-            if p.kind == "real" and p.name != name:
-                rows = range(len(_entries(before))) if p.is_vector else [None]
-                moved = [
-                    _placed(p, v, old, new, row, denominator) for v, row in zip(_entries(before), rows, strict=True)
-                ]
-                after = tuple(moved) if p.is_vector else moved[0]
-            old.values[p.name] = list(before) if isinstance(before, tuple) else before
-            new.values[p.name] = list(after) if isinstance(after, tuple) else after
-        yield {n: tuple(v) if isinstance(v, list) else v for n, v in new.values.items()}
+def _following(statement: Statement, parameter: Parameter, instance: Instance) -> Iterator[Instance]:
+    """One real made simpler, the later ones kept at their places between bounds and landmarks, then rounded."""
+    later = False
+    followers = set()
+    for p in statement.parameters:
+        if later and p.kind == "real":
+            followers.add(p.name)
+        later |= p.name == parameter.name
+    for simpler in _simpler(parameter, _entries(instance[parameter.name])[0]):
+        moved = slots(_moved(statement, parameter.name, simpler, instance))
+        for denominator in _DENOMINATORS[4::3] if followers else ():
+            values = {s: rounded(v, denominator) if s[0] in followers else v for s, v in moved.items()}
+            yield refilled(statement, instance, values)
 
 
-def _placed(p: Parameter, value: Fraction, old: Scope, new: Scope, index: int | None, denominator: int) -> Fraction:
+def _moved(statement: Statement, name: str, value: Fraction, instance: Instance) -> Instance:
+    old, new = Scope(statement, Fraction), Scope(statement, Fraction)
+    for p in statement.parameters:
+        before = instance[p.name]
+        after: Any = value if p.name == name else before
+        if p.kind == "real" and p.name != name:
+            rows = list(range(len(before))) if isinstance(before, tuple) else [None]
+            placed = [_placed(p, v, old, new, row) for v, row in zip(_entries(before), rows, strict=True)]
+            after = tuple(placed) if p.is_vector else placed[0]
+        old.values[p.name] = list(before) if isinstance(before, tuple) else before
+        new.values[p.name] = list(after) if isinstance(after, tuple) else after
+    return {n: tuple(v) if isinstance(v, list) else v for n, v in new.values.items()}
+
+
+def _placed(p: Parameter, value: Fraction, old: Scope, new: Scope, index: int | None) -> Fraction:
     before, after = old.anchors(p, _row(old, index)), new.anchors(p, _row(new, index))
     if before == after or len(before) != len(after):
         return value
-    if value in before:
-        return Fraction(after[before.index(value)])
     at = sum(anchor < value for anchor in before)
+    if at < len(before) and before[at] == value:
+        return Fraction(after[at])
     if 0 < at < len(before):
         place = (value - before[at - 1]) / (before[at] - before[at - 1])
-        return Fraction(after[at - 1] + rounded(place, denominator) * (after[at] - after[at - 1]))
+        return Fraction(after[at - 1] + place * (after[at] - after[at - 1]))
     edge = min(at, len(before) - 1)
-    if not before[edge]:
-        return value
-    return Fraction(after[edge] * rounded(value / before[edge], denominator))
+    return Fraction(after[edge] * value / before[edge]) if before[edge] else value
 
 
 def _row(scope: Scope, index: int | None) -> dict[str, Any]:
