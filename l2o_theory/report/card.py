@@ -128,7 +128,7 @@ class Card:
         """The box that interval arithmetic covered: ranges, fixed values, number of leaves."""
         for c in self.certificates:
             if c.get("kind") == "cover":
-                fixed = {name: _joined(value) for name, value in c.get("fixed", {}).items()}
+                fixed = {name: joined(value) for name, value in c.get("fixed", {}).items()}
                 return {"box": c["box"], "fixed": fixed, "leaves": _leaves(c["tree"])}
         return None
 
@@ -140,7 +140,7 @@ class Card:
     @property
     def margin_at(self) -> Mapping[str, str]:
         """Where the margin is smallest, one text per parameter."""
-        return {name: _joined(value) for name, value in (self.verdict.margin_at or {}).items()}
+        return {name: joined(value) for name, value in (self.verdict.margin_at or {}).items()}
 
     def changes(self, mutation: MutationResult) -> Mapping[str, str]:
         """What a false variant changes beside the conclusion: name of the hypothesis or definition -> its new text."""
@@ -199,8 +199,9 @@ def blocks(text: str) -> tuple[tuple[bool, str], ...]:
     return tuple((kind, textwrap.dedent(block) if kind else block) for kind, block in found if block)
 
 
-def _joined(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+def joined(value: Any) -> str:
+    """A parameter's exact text: a number, or the entries of a vector, "()" if it has none."""
+    return (", ".join(map(str, value)) or "()") if isinstance(value, list | tuple) else str(value)
 
 
 def _leaves(tree: Any) -> int:

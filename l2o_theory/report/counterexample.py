@@ -52,11 +52,13 @@ class Counterexample:
     Attributes:
         values: parameter -> its exact values (one entry, or one per index i).
         comparisons: both sides of each comparison of the conclusion; empty if they are no comparisons of numbers.
+        definitions: what the names in the comparisons stand for.
         arithmetic: "exact rationals" or "balls of N bits".
     """
 
     values: Mapping[str, tuple[Number, ...]]
     comparisons: tuple[Comparison, ...]
+    definitions: Mapping[str, str]
     arithmetic: str
 
 
@@ -73,7 +75,8 @@ def read(certificate: Mapping[str, Any]) -> Counterexample | None:
         comparisons = _in_balls(certificate, bits) if bits else _exactly(certificate)
     except _UNREADABLE:
         comparisons = ()
-    return Counterexample(values, comparisons, f"balls of {bits} bits" if bits else "exact rationals")
+    arithmetic = f"balls of {bits} bits" if bits else "exact rationals"
+    return Counterexample(values, comparisons, certificate.get("definitions", {}), arithmetic)
 
 
 def _values(value: Any) -> tuple[Number, ...]:

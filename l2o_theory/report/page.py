@@ -74,7 +74,7 @@ def render(cards: Sequence[card.Card], generated: datetime) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"short": numerals.short, "prose": card.blocks, "marked": _marked}
+    environment.filters |= {"short": numerals.short, "prose": card.blocks, "joined": card.joined, "marked": _marked}
     script = _own_file(environment, "script.js")
     verdicts = [c.verdict for c in cards]
     margins = [v.margin for v in verdicts if v.margin is not None]

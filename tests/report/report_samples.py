@@ -149,7 +149,10 @@ def measured() -> tuple[Claim, Verdict]:
         ("float32", "3", 65, 65),
         ("float64", "3", 513, 512.5),
     ]
-    table = [{"dtype": d, "eta": e, "predicted_t": p, "observed_t": o, "silent": o == 65} for d, e, p, o in rows]
+    table = [
+        {"dtype": d, "eta": e, "predicted_t": p, "observed_t": o, "silent_zero_gradient": o == 65}
+        for d, e, p, o in rows
+    ]
     evidence = (Evidence("measurement", {"table": table, "arithmetic": "float32 and float64 torch, CPU"}),)
     mutations = (MutationResult("thresholds off by 10", Status.FALSIFIED, "planted fault", found_by="measurement"),)
     verdict = _verdict(

@@ -120,7 +120,7 @@ def test_the_lead_counts_claims_and_surprises(report: str) -> None:
     # By hand from the samples: log slope (falsified, not recorded so) and unique minimiser (undecided).
     text = Tree(report).text
     assert "9 claims, checked by machine. 2 need a look" in text
-    assert "Of 3 deliberately false variants, 2 were refuted." in text
+    assert "2 of 3 deliberately false variants were refuted." in text
 
 
 def test_one_claim_and_no_claim_read_well(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_facts_steps_box_and_measurement_are_told(report: str) -> None:
     assert "nonnegative combination of products of gap, eta_positive, l_positive" in text
     assert re.search(r"leaves\W+3, each checked", text)
     assert "Measured with float32 and float64 torch, CPU" in text
-    assert "with stable: 3 - eta*L >= 0" in text
+    assert re.search(r"with stable : 3 - eta\*L >= 0", text)
 
 
 def test_survivors_are_named_and_accepted_variants_are_a_surprise(tmp_path: Path) -> None:

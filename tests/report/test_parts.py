@@ -131,6 +131,10 @@ def test_indented_lines_are_formulas() -> None:
     )
 
 
+def test_vectors_read_as_lists_and_an_empty_one_is_seen() -> None:
+    assert [card.joined(v) for v in ("2/3", ["1", "1/2"], [])] == ["2/3", "1, 1/2", "()"]
+
+
 def _positions(drawing: str) -> list[float]:
     return [float(x) for x in re.findall(r'class="here" d="M([0-9.]+)', drawing)]
 
