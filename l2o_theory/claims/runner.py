@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
+from random import Random
 from typing import Any, Literal
 
 from l2o_theory.claims.claim import Claim, Mutation
@@ -17,9 +19,10 @@ from l2o_theory.rigor.language import Malformed, Undecided
 from l2o_theory.rigor.proof import Proof, Step, named_links
 from l2o_theory.rigor.statement import Instance, Statement, from_json, to_json
 from l2o_theory.search.hunt import Budget, Hunt, hunt
-from l2o_theory.search.instances import sample
+from l2o_theory.search.instances import RandomChoices, draw_instance
 
 _FACT_INSTANCES = {"quick": 40, "full": 400}  # exact instances on which the facts of a proof are tested
+_RESOLUTION = 1e-15  # relative slack that 64-bit balls still resolve after some cancellation
 _AUTOMATIC_HYPOTHESES = 8  # beyond this many, products of hypotheses are too many to try without being asked
 
 
@@ -36,8 +39,8 @@ class _Finding:
 def check(claim: Claim, *, budget: Literal["quick", "full"] = "quick", seed: int = 0) -> Verdict:
     """Check a claim: witness, search, proof, box, and every mutation.
 
-    A counterexample beats everything; a counterexample beside an accepted proof is reported as UNDECIDED, because one of
-    the two must be wrong. Deterministic for given claim, budget, seed and versions, up to the time it took.
+    A counterexample beats everything; one beside an accepted proof is reported as UNDECIDED, because one of the two
+    must be wrong. Deterministic for given claim, budget, seed and versions, up to the time it took.
 
     Args:
         claim: what to check.
@@ -55,10 +58,9 @@ def check(claim: Claim, *, budget: Literal["quick", "full"] = "quick", seed: int
 
 def _formal(claim: Claim, statement: Statement, budget: Literal["quick", "full"], seed: int) -> Verdict:
     witness = from_json(claim.witness)
-    head = {"claim": claim.id, "expected": claim.expected, "scope": claim.scope}
     if not statement.decide(witness).admissible:
         reason = f"the witness {to_json(witness)} fails a hypothesis"
-        return Verdict(**head, status=Status.VACUOUS, trust="exact rationals", reason=reason)
+        return Verdict(claim.id, Status.VACUOUS, claim.expected, claim.scope, trust="exact rationals", reason=reason)
     known = [from_json(example) for example in (claim.counterexample, claim.witness) if example]
     search = hunt(statement, seed=seed, budget=Budget.named(budget), examples=known)
     finding = _strongest(claim, statement, witness, search, budget, seed)
@@ -67,16 +69,37 @@ def _formal(claim: Claim, statement: Statement, budget: Literal["quick", "full"]
     if unsound:
         finding = _Finding(Status.UNDECIDED, finding.trust, finding.evidence, f"false variants accepted: {unsound}")
     return Verdict(
-        **head,
+        claim=claim.id,
         status=finding.status,
+        expected=claim.expected,
+        scope=claim.scope,
         trust=finding.trust,
-        margin=search.smallest_margin,
+        margin=_readable(search.smallest_margin),
         margin_at=to_json(search.margin_at) if search.margin_at is not None else None,
-        evidence=(*finding.evidence, Evidence("search", search.to_json())),
+        evidence=(*finding.evidence, Evidence("search", _log(search))),
         mutations=mutations,
         reason=finding.reason,
         run={"examples": search.examples_run},
     )
+
+
+def _readable(margin: float) -> float | None:
+    """The margin as searched in 64-bit balls: nothing below their resolution is claimed."""
+    if math.isnan(margin):
+        return None
+    return 0.0 if abs(margin) < _RESOLUTION else margin
+
+
+def _log(search: Hunt) -> dict[str, Any]:
+    return {
+        "examples_run": search.examples_run,
+        "admissible": search.admissible,
+        "strategies": dict(search.strategies),
+        "float_only_violations": search.float_only_violations,
+        "smallest_margin": _readable(search.smallest_margin),
+        "margin_at": to_json(search.margin_at) if search.margin_at is not None else None,
+        "seed": search.seed,
+    }
 
 
 def _strongest(
@@ -111,12 +134,24 @@ def _proved(
         kernel.check(certificate)
     except (CertificateError, kernel.Rejected, Malformed) as error:
         return _Finding(Status.UNDECIDED, "kernel", (), f"no proof: {error}") if claim.proof else None
-    misquoted = proof.misquoted(statement, [witness, at, *sample(statement, _FACT_INSTANCES[budget], seed)])
+    misquoted = proof.misquoted(statement, [witness, at, *_admissible(statement, _FACT_INSTANCES[budget], seed)])
     if misquoted:
         return _Finding(Status.UNDECIDED, "kernel", (), f"misquoted: {'; '.join(misquoted)}")
     facts = proof.textbook_facts()
     trust = "kernel" + (f"; modulo {', '.join(facts)}" if facts else "")
     return _Finding(Status.PROVED, trust, (Evidence("certificate", certificate),))
+
+
+def _admissible(statement: Statement, count: int, seed: int) -> list[Instance]:
+    """Random instances that satisfy the hypotheses, at most `count`, out of ten times as many draws."""
+    choices, found = RandomChoices(Random(seed)), list[Instance]()
+    for _ in range(10 * count):
+        instance = draw_instance(statement, choices)
+        if not math.isnan(statement.margin(instance)) and statement.decide(instance).admissible:
+            found.append(instance)
+        if len(found) == count:
+            break
+    return found
 
 
 def _automatic(statement: Statement) -> Proof | None:
@@ -148,7 +183,7 @@ def _mutate(
     if search.counterexample is not None:
         found = search.counterexample
         kernel.check(found.certificate)
-        by = "stated example" if found.strategy == "example" else found.strategy
+        by = search.strategies[-1][0]
         return MutationResult(
             mutation.name, Status.FALSIFIED, statement.conclusion, to_json(found.instance), found.arithmetic, by
         )

@@ -122,7 +122,7 @@ LOWER = Claim(
         ),
     ),
     mutations=(
-        Mutation("subtract L^2 t / 30 only", {"definitions": {"least": f"{GROWTH} - L**2*t/30"}}),
+        Mutation("subtract L^2 t/100 only", {"definitions": {"least": f"{GROWTH} - L**2*t/100"}}),
         Mutation("weight of the growing term dropped", {"definitions": {"least": "L**2*t*M - L**2*t"}}),
         Mutation("one power more", {"definitions": {"M": "(eta*L-1)**(2*t)"}}),
     ),
