@@ -156,6 +156,7 @@ def _sums(
     np.maximum(s, _NEGLIGIBLE, out=s)
     np.exp(s, out=s)
     if curvature:
+        s[(q == 0) & (steps[:, None] > 1)] = 0.0  # S_2 alone sees r^(2t-2), which is 1 at r = 0, t = 1
         total = s.sum(axis=1)
         deviation = eigenvalues.gap - (s @ eigenvalues.gap / total)[:, None]
         out[4] = s @ (ratio * ratio)

@@ -61,8 +61,9 @@ def symbolic(
     objective = sympy.log(loss) / t
     expressions = {"F": loss, "G": objective}
     for name in ("F", "G"):
-        expressions[name + "'"] = sympy.diff(expressions[name], eta)
-        expressions[name + "''"] = sympy.diff(expressions[name], eta, 2)
+        # powsimp writes r^(2t) / r as r^(2t-1), which is right at r = 0 too.
+        expressions[name + "'"] = sympy.powsimp(sympy.diff(expressions[name], eta))
+        expressions[name + "''"] = sympy.powsimp(sympy.diff(expressions[name], eta, 2))
     return SymbolicQuadratic(eta, t, values, squares, MappingProxyType(expressions))
 
 
