@@ -68,8 +68,8 @@ def test_no_results_yet(call, book):
 
 def edit(path):
     text = path.read_text()
-    assert '"1"' in text
-    path.write_text(text.replace('"1"', '"2"', 1))
+    assert '"x": "1/2"' in text
+    path.write_text(text.replace('"x": "1/2"', '"x": "1/3"'))  # as true as before, but not what was written
 
 
 def cut(path):
