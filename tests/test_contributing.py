@@ -31,18 +31,12 @@ def test_example_is_proved_and_its_mutations_fall(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("printed", "planted"),
+    ("printed", "planted", "status"),
     [
-        ('"eta*L <= 2"', '"eta*L <= 3"'),
-        ('"weights": "w_i >= 0"', '"weights": "w_i >= -1"'),
+        ('"eta*L <= 2"', '"eta*L <= 3"', Status.FALSIFIED),  # the variant that the text tells the reader to try
+        ('"weights": "w_i >= 0"', '"weights": "w_i >= -1"', Status.NOT_FALSIFIED),  # one_term needs the sign of w_i
     ],
 )
-def test_planted_false_variant_is_not_proved(tmp_path: Path, printed: str, planted: str) -> None:
+def test_planted_false_variant_is_not_proved(tmp_path: Path, printed: str, planted: str, status: Status) -> None:
     assert printed in EXAMPLE
-    verdict = check(claim_in(EXAMPLE.replace(printed, planted), tmp_path))
-    assert verdict.status is not Status.PROVED
-    assert not verdict.is_as_expected
-
-
-def test_weakened_example_ends_falsified_as_the_text_says(tmp_path: Path) -> None:
-    assert check(claim_in(EXAMPLE.replace('"eta*L <= 2"', '"eta*L <= 3"'), tmp_path)).status is Status.FALSIFIED
+    assert check(claim_in(EXAMPLE.replace(printed, planted), tmp_path)).status is status
