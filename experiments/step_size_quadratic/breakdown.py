@@ -26,8 +26,19 @@ _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 _OVERFLOW = {"float32": 128 * math.log(2), "float64": 1024 * math.log(2)}  # log of the first power of 2 out of range
 _UNDERFLOW = {"float32": 150 * math.log(2), "float64": 1075 * math.log(2)}  # -log of where rounding gives 0
 _EXACT_DIGITS = 20
-_NAN_ROW = {"float32": -0.22, "float64": -0.38}  # heights of the crosses in the upper panels
 _FLOOR = 1e-17  # errors below are drawn here: half a unit in the last place of float64 and less
+
+
+class Rows(NamedTuple):
+    """Heights in the upper panels at which one dtype has its crosses and the text of its thresholds."""
+
+    crosses: float
+    thresholds: float
+
+
+_ROWS = {"float32": Rows(-0.2, 1.57), "float64": Rows(-0.38, 1.35)}
+_PATCH = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
+_SMALL: dict[str, Any] = {"textcoords": "offset points", "fontsize": 6.5, "bbox": _PATCH, "zorder": 6}
 
 
 class Sample(NamedTuple):
@@ -106,7 +117,7 @@ class Setting(NamedTuple):
 
 
 def predicted_thresholds(setting: Setting, limit: int) -> dict[str, float]:
-    """First horizon of each regime by the formulas of sheet section 4, infinity if none up to `limit`  [derived here].
+    """First horizon of each regime by the formulas below, infinity if none up to `limit`  [derived here].
 
     With m = max|1 - eta l|, a = c^2 l of the dominant component, K and U the logarithms of the float range:
     m < 1: the gradient is NaN once 1/(t F) overflows, the loss 0 once F underflows;
@@ -228,8 +239,8 @@ def _draw(config: Configuration, out: Path, results: dict[Setting, Any]) -> tupl
     start = ", ".join(str(value) for value in config["breakdown.coefficients"])
     caption = [
         f"Meta-gradient of G = (1/t) log f(w_t) through t steps; eigenvalues ({spectrum}), start ({start}). "
-        "Dashed verticals, with their t:",
-        "predicted start of each regime. Crosses: the gradient is NaN. Shaded: the gradient is exactly 0 although the true one is not.",
+        "Dashed verticals, with",
+        "their t: predicted start of each regime. Crosses: the gradient is NaN. Shaded: it is computed as 0.",
     ]
     shape = {"sharex": True, "sharey": "row"}
     with Canvas(2, len(step_sizes), height=4.0, seed=None, caption=caption, **shape) as canvas:
@@ -255,24 +266,18 @@ def _curves(top: Axes, bottom: Axes, horizons: np.ndarray[Any, Any], dtype: str,
         errors = np.where(np.isnan(ratio), np.nan, np.fmax.accumulate(np.abs(ratio - 1)))
         measured(top, horizons, ratio, f"{program} {dtype}", label=f"{program} {dtype}", linewidth=width)
         measured(bottom, horizons, np.maximum(errors, _FLOOR), f"{program} {dtype}", linewidth=width)
-    failed = np.isnan(np.array(result["reverse"]))
-    top.plot(horizons[failed], np.full(failed.sum(), _NAN_ROW[dtype]), "x", color=colour, markersize=3)
+    failed = horizons[np.isnan(np.array(result["reverse"]))]
+    row = _ROWS[dtype]
+    top.plot(failed, np.full(len(failed), row.crosses), "x", color=colour, markersize=3)
+    if len(failed):
+        top.annotate("NaN", (failed[0], row.crosses), (-4, 0), ha="right", va="center", color=colour, **_SMALL)
     predicted = sorted(t for t in result["predicted"].values() if math.isfinite(t))
     for axes in (top, bottom):
         for threshold in predicted:
             axes.axvline(threshold, color=colour, linestyle=(0, (4, 2)), linewidth=0.8)
     if predicted:
         text = ", ".join(f"{threshold:.0f}" for threshold in predicted)
-        top.annotate(
-            text,
-            (predicted[0], 1.67),
-            (-2, 0),
-            textcoords="offset points",
-            ha="right",
-            va="top",
-            color=colour,
-            fontsize=6.5,
-        )
+        top.annotate(text, (predicted[0], row.thresholds), (-2, 0), ha="right", va="center", color=colour, **_SMALL)
     silent = result["observed"].get("silent zero", math.inf)
     if silent < math.inf:
         for axes in (top, bottom):

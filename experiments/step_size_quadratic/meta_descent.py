@@ -18,7 +18,7 @@ from l2o_theory.figures.pieces import Pieces
 
 _problems = load_plugin(Path(__file__).with_name("problems.py"))
 _BAND = 0.05  # "settled": within 5 percent of the optimum for good
-_SOON = 100  # meta-steps; the sheet's dividing line between fast and slow draws
+_SOON = 100  # meta-steps that divide the quick draws from the slow ones
 _SMALLEST = 1e-4  # smaller distances are drawn here
 _SHADES = ("meta-descent, near start", "meta-descent", "meta-descent, far start")
 
@@ -38,9 +38,10 @@ def run(config: Configuration, out: Path, *, pieces: Pieces, progress: Progress)
     return Measurements(_numbers(config, runs, ratios), files)
 
 
-def travel(start: float, meta_step: Any, rate_divisor: int) -> Any:
-    """Step size while far above the optimum, eta G'(eta) ~ 2: eta_k^2 = start^2 - (8/s) sqrt(k)  [derived here]."""
-    return np.sqrt(np.maximum(start**2 - 8 * np.sqrt(meta_step) / rate_divisor, 0))
+def travel(start: float, meta_steps: int, rate_divisor: int) -> Any:
+    """Step size far above the optimum, eta G' ~ 2: eta_k^2 = start^2 - (4/s) sum_{j <= k} 1/sqrt(j)  [derived here]."""
+    travelled = 4 / rate_divisor * np.cumsum(1 / np.sqrt(np.arange(1, meta_steps + 1)))
+    return np.sqrt(np.maximum(start**2 - np.concatenate([[0.0], travelled]), 0))
 
 
 def _descend(config: Configuration, pieces: Pieces, index: int, steps: int, start: float) -> Any:
@@ -95,7 +96,7 @@ def _numbers(config: Configuration, runs: Any, ratios: Any) -> dict[str, float]:
         numbers[f"meta_descent.start_{value:g}.median_arrival"] = float(
             np.median(np.where(arrived.any(axis=1), np.argmax(arrived, axis=1), np.inf))
         )
-        predicted = travel(value, np.arange(trajectories.shape[1]), config["meta_descent.rate_divisor"])
+        predicted = travel(value, config["meta_descent.meta_steps"], config["meta_descent.rate_divisor"])
         travelling = predicted > value / 2
         error = np.abs(trajectories / np.where(travelling, predicted, 1) - 1)[:, travelling]
         numbers[f"meta_descent.start_{value:g}.travel_error"] = float(error.max())
@@ -117,7 +118,8 @@ def _draw(config: Configuration, out: Path, runs: Any, ratios: Any) -> tuple[Pat
         for index, shade in ((0, "meta-descent, near start"), (quickest, "meta-descent, far start")):
             result = runs[steps, start][index]
             measured(single, k, result["trajectory"], shade, label=f"draw {index}", linewidth=0.7)
-            theory(single, k[[0, -1]], [result["optimum"]] * 2, label=rf"$\eta^*_{{{steps}}}$" if index == 0 else None)
+        for result in (runs[steps, start][0], runs[steps, start][quickest]):
+            theory(single, k[[0, -1]], [result["optimum"]] * 2, label=rf"$\eta^*_{{{steps}}}$")
         single.set(title=rf"(a) $t={steps}$, $\eta_0={start:g}$", ylabel=r"step size $\eta_k$", ylim=(-0.005, 0.2))
         errors = np.maximum(np.abs(ratios[steps, start] - 1), _SMALLEST)
         spread(distance, k[1:], errors[:, 1:], "meta-descent", label=f"$t={steps}$")
@@ -132,16 +134,16 @@ def _draw(config: Configuration, out: Path, runs: Any, ratios: Any) -> tuple[Pat
             spread(starts, k[1:], positive[:, 1:], shade, label=rf"$\eta_0={value:g}$")
         for value in far:
             optimum = float(np.median([result["optimum"] for result in runs[steps, value]]))
-            predicted = travel(value, k[1:], config["meta_descent.rate_divisor"]) / optimum
-            above = predicted > 1
-            theory(starts, k[1:][above], predicted[above], label="travel law" if value == far[0] else None)
+            predicted = travel(value, len(k) - 1, config["meta_descent.rate_divisor"]) / optimum
+            above = (predicted > 1) & (k > 0)
+            theory(starts, k[above], predicted[above], label="travel law" if value == far[0] else None)
         starts.set(
             title=rf"(c) $t={steps}$, larger starts", ylabel=r"$\eta_k\,/\,\eta^*_t$", xscale="log", yscale="log"
         )
         starts.set_ylim(0.2, 20 * max(far) / 0.03)
         for axes in canvas.axes[0]:
             axes.set_xlabel("meta-step $k$")
-        single.legend()
+        single.legend(*(entries[:-1] for entries in single.get_legend_handles_labels()))
         distance.legend(loc="lower left")
         starts.legend(ncols=2, loc="upper right", columnspacing=1, handlelength=1.6)
         return canvas.save(out, "meta_descent", _table(runs, k))

@@ -19,7 +19,7 @@ class Problem(NamedTuple):
 
 
 def draw(seed: int, index: int, dimension: int, draws: int) -> Problem:
-    """Draw problem `index` of a run; two runs share no problem, and run 0 has the draws 0, 1, 2, ... of the sheet."""
+    """Draw problem `index` of a run; two runs share no problem, and seed 0 has the generators 0, 1, 2, ..."""
     generator = np.random.default_rng(seed * draws + index)
     start = generator.standard_normal(dimension)
     factor = generator.standard_normal((dimension, dimension))

@@ -28,7 +28,7 @@ COLOURS: Mapping[str, str] = {
     "meta-descent": "#0072B2",
     "meta-descent, near start": "#6DB3DE",
     "meta-descent, far start": "#003A5C",
-    "running gradient descent": "#B07800",
+    "running gradient descent": "#E0A100",
     "reverse float32": "#D55E00",
     "reverse float64": "#A3338B",
     "renormalised float32": "#5DBE9B",
@@ -99,6 +99,8 @@ class Canvas:
             InputError: columns of unequal length.
             StoreError: the folder cannot be written.
         """
+        self.figure.draw_without_rendering()
+        self.figure.set_layout_engine("none")  # one layout for both formats, computed once
         paths = []
         for kind, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
             page = io.BytesIO()

@@ -92,8 +92,10 @@ def load_configuration(
 
 def _flat(table: Any, declared: Mapping[str, Parameter], path: Path, prefix: str = "") -> dict[str, Any]:
     """Return the leaves of nested tables by dotted name."""
+    if not isinstance(table, dict):
+        raise InputError(f"{path}: quick must be a table, got {table!r}; write [quick] above its entries")
     leaves: dict[str, Any] = {}
-    for key, value in dict(table).items():
+    for key, value in table.items():
         name = prefix + key
         if isinstance(value, dict):
             leaves |= _flat(value, declared, path, f"{name}.")

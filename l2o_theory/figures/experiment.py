@@ -108,6 +108,8 @@ def reproduce(
     config = load_configuration(source / "config.toml", plugin.PARAMETERS, seed=seed, quick=quick)
     expectations = load_expectations(source / "expected.toml")
     folder = Path(out) / source.name
+    # Fails before any work if the folder cannot be written, and a killed run does not pass for the one before it.
+    _write(folder, {"experiment": source.name, "version": __version__, "outcome": "unfinished"})
     pieces = Pieces(folder / "pieces", fingerprint(source), fresh=fresh)
     measured: Measurements = plugin.run(config, folder, pieces=pieces, progress=progress or _silent)
     result = ExperimentResult(
@@ -123,7 +125,7 @@ def reproduce(
         computed=pieces.computed,
         seconds=time.perf_counter() - started,
     )
-    write_file(folder / "result.json", (json.dumps(_record(result, config), indent=1) + "\n").encode())
+    _write(folder, _record(result, config))
     return result
 
 
@@ -151,6 +153,10 @@ def _load(source: Path) -> ModuleType:
                 f"{source / 'run.py'}: no {wanted}; define PARAMETERS and run, see any built-in experiment"
             )
     return plugin
+
+
+def _write(folder: Path, record: Mapping[str, Any]) -> None:
+    write_file(folder / "result.json", (json.dumps(record, indent=1) + "\n").encode())
 
 
 def _record(result: ExperimentResult, config: Mapping[str, Any]) -> dict[str, Any]:
