@@ -10,6 +10,7 @@ import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +20,8 @@ from l2o_theory.claims.verdict import Evidence, MutationResult, Status, Verdict
 from l2o_theory.errors import InputError
 from l2o_theory.report import counterexample, numerals, outline, plot
 
+_EQUALITY = 1e-290
+_LONGEST_IN_A_ROW = 24  # characters; the evidence holds the exact value
 _IMAGES = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
@@ -128,8 +131,7 @@ class Card:
         """The box that interval arithmetic covered: ranges, fixed values, number of leaves."""
         for c in self.certificates:
             if c.get("kind") == "cover":
-                fixed = {name: joined(value) for name, value in c.get("fixed", {}).items()}
-                return {"box": c["box"], "fixed": fixed, "leaves": _leaves(c["tree"])}
+                return {"box": c["box"], "fixed": pairs(c.get("fixed", {})), "leaves": _leaves(c["tree"])}
         return None
 
     @property
@@ -138,9 +140,12 @@ class Card:
         return next((found for c in self.certificates if (found := counterexample.read(c))), None)
 
     @property
-    def margin_at(self) -> Mapping[str, str]:
-        """Where the margin is smallest, one text per parameter."""
-        return {name: joined(value) for name, value in (self.verdict.margin_at or {}).items()}
+    def margin(self) -> float | None:
+        """The verdict's margin; None for nan, 0 for the tiny mark of equality in a strict relation."""
+        margin = self.verdict.margin
+        if margin is None or math.isnan(margin):
+            return None
+        return 0.0 if abs(margin) < _EQUALITY else margin
 
     def changes(self, mutation: MutationResult) -> Mapping[str, str]:
         """What a false variant changes beside the conclusion: name of the hypothesis or definition -> its new text."""
@@ -199,9 +204,18 @@ def blocks(text: str) -> tuple[tuple[bool, str], ...]:
     return tuple((kind, textwrap.dedent(block) if kind else block) for kind, block in found if block)
 
 
-def joined(value: Any) -> str:
-    """A parameter's exact text: a number, or the entries of a vector, "()" if it has none."""
-    return (", ".join(map(str, value)) or "()") if isinstance(value, list | tuple) else str(value)
+def pairs(instance: Mapping[str, Any]) -> tuple[str, ...]:
+    """An instance as texts such as "L = 2/3", "w_i = 1, 1/2", "l_i = ()"; long rationals are rounded: "L ≈ 9.11e−7"."""
+    found = []
+    for name, value in instance.items():
+        texts = [str(v) for v in value] if isinstance(value, list | tuple) else [str(value)]
+        sign = "≈" if any(len(text) > _LONGEST_IN_A_ROW for text in texts) else "="
+        found.append(f"{name} {sign} {', '.join(map(_short, texts)) or '()'}")
+    return tuple(found)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_IN_A_ROW else numerals.short(float(Fraction(text)))
 
 
 def _leaves(tree: Any) -> int:

@@ -74,10 +74,10 @@ def render(cards: Sequence[card.Card], generated: datetime) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"short": numerals.short, "prose": card.blocks, "joined": card.joined, "marked": _marked}
+    environment.filters |= {"short": numerals.short, "prose": card.blocks, "pairs": card.pairs, "marked": _marked}
     script = _own_file(environment, "script.js")
     verdicts = [c.verdict for c in cards]
-    margins = [v.margin for v in verdicts if v.margin is not None]
+    margins = [c.margin for c in cards if c.margin is not None]
     return environment.get_template("page.html").render(
         cards=cards,
         areas=_areas(cards),

@@ -95,8 +95,8 @@ class Page:
             raise AssertionError(f"{expression}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
 
-    def click(self, selector: str) -> None:
-        """Press the mouse in the middle of the first element that matches."""
+    def click(self, selector: str, *, leaves: bool = False) -> None:
+        """Press the mouse in the middle of the first element that matches; wait for the next page if it leaves."""
         quoted = json.dumps(selector)
         self.value("document.documentElement.style.scrollBehavior = 'auto'")
         self.value(f"document.querySelector({quoted}).scrollIntoView({{block: 'center'}})")
@@ -104,14 +104,12 @@ class Page:
             f"(({{x, y, width, height}}) => [x + width / 2, y + height / 2])"
             f"(document.querySelector({quoted}).getClientRects()[0])"
         )
+        seen = self._loaded
         for kind in ("mousePressed", "mouseReleased"):
             self._call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
-        self.settle()
-
-    def follow(self, ending: str) -> None:
-        """Wait until a click has brought the page whose address ends so."""
-        while not self.value("location.href").endswith(ending) or self.value("document.readyState") != "complete":
+        while leaves and self._loaded == seen:
             self._note(self._receive())
+        self.settle()
 
     def type(self, selector: str, text: str) -> None:
         """Focus the element and type."""

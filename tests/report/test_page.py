@@ -166,6 +166,14 @@ def test_survivors_are_named_and_accepted_variants_are_a_surprise(tmp_path: Path
     assert re.search(r"wrong but believed in Gradient descent .*? accepted as proved", text)
 
 
+def test_a_negative_margin_without_counterexample_is_explained(tmp_path: Path) -> None:
+    verdicts, claims = samples()
+    lead = replace(verdicts[0], margin=-1e-9)
+    explained = "seen in floating point; no violation was confirmed"
+    assert explained in write_report([lead], claims, tmp_path / "lead.html").read_text()
+    assert explained not in write_report(verdicts, claims, tmp_path / "report.html").read_text()
+
+
 def test_a_check_without_power_says_so(tmp_path: Path) -> None:
     verdicts, claims = samples()
     blind = replace(verdicts[0], mutations=(MutationResult("strict", Status.NOT_FALSIFIED, "1 - r**2 > 0"),))

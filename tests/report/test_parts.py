@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -131,8 +132,16 @@ def test_indented_lines_are_formulas() -> None:
     )
 
 
-def test_vectors_read_as_lists_and_an_empty_one_is_seen() -> None:
-    assert [card.joined(v) for v in ("2/3", ["1", "1/2"], [])] == ["2/3", "1, 1/2", "()"]
+def test_instances_read_as_short_equations() -> None:
+    instance = {"eta": "2/3", "w_i": ["1", "1/2"], "l_i": [], "L": "4302338141812639/4722366482869645213696"}
+    # 4302338141812639 / 2^72 = 9.1105e-7
+    assert card.pairs(instance) == ("eta = 2/3", "w_i = 1, 1/2", "l_i = ()", "L ≈ 9.11e−7")
+
+
+def test_the_mark_of_equality_is_shown_as_zero() -> None:
+    claim, verdict = contraction()
+    margins = [card.Card(replace(verdict, margin=m), claim).margin for m in (-1e-300, -0.5, math.nan, None)]
+    assert margins == [0.0, -0.5, None, None]
 
 
 def _positions(drawing: str) -> list[float]:
