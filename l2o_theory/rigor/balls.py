@@ -86,14 +86,14 @@ def _integer(value: flint.arb) -> int:
     return int(integer)
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "log": flint.arb.log,
-    "exp": flint.arb.exp,
-    "sqrt": flint.arb.sqrt,
-    "root": _root,
+FUNCTIONS: dict[str, Callable[..., Any]] = {  # coerced: an unbound arb method crashes on an int (python-flint 0.9)
+    "log": lambda value: flint.arb(value).log(),
+    "exp": lambda value: flint.arb(value).exp(),
+    "sqrt": lambda value: flint.arb(value).sqrt(),
+    "root": lambda value, degree: _root(flint.arb(value), flint.arb(degree)),
     "positive": lambda value: flint.arb(int(language.positive(value))),
-    "cosh": flint.arb.cosh,
-    "acosh": flint.arb.acosh,
+    "cosh": lambda value: flint.arb(value).cosh(),
+    "acosh": lambda value: flint.arb(value).acosh(),
 }
 """What statements may call beside the exact grammar: log, exp, sqrt, root(x, n) = x^(1/n), cosh, acosh."""
 
