@@ -19,6 +19,7 @@ from l2o_theory.claims.claim import Claim
 from l2o_theory.claims.verdict import Evidence, MutationResult, Status, Verdict
 from l2o_theory.errors import InputError
 from l2o_theory.report import counterexample, numerals, outline, plot
+from l2o_theory.rigor.proof import Fact
 
 _EQUALITY = 1e-290
 _LONGEST_IN_A_ROW = 24  # characters; the evidence holds the exact value
@@ -42,14 +43,14 @@ class Card:
         verdict: what was found.
         claim: the claim; None if its file is gone, then only the verdict is shown.
         links: its evidence files.
-        corrected_by: ids of the claims on the page that correct or refine this one.
+        relations: ids of claims that correct or refine this one, or that it corrects, under the words for it.
         figure: an image as a data: address, empty if there is none.
     """
 
     verdict: Verdict
     claim: Claim | None
     links: tuple[Link, ...] = ()
-    corrected_by: tuple[str, ...] = ()
+    relations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     figure: str = ""
     certificates: tuple[Mapping[str, Any], ...] = field(init=False)
 
@@ -108,13 +109,17 @@ class Card:
         return blocks(self.claim.statement) if self.claim else ()
 
     @property
-    def facts(self) -> tuple[tuple[str, str, str], ...]:
-        """What the proof takes for granted: (name, relation, why)."""
-        return tuple(
-            (name, fact["relation"], fact["because"])
-            for certificate in self.certificates
-            for name, fact in certificate.get("facts", {}).items()
-        )
+    def facts(self) -> Mapping[str, tuple[Mapping[str, str], ...]]:
+        """What the proof takes for granted, textbook facts apart from definitions."""
+        facts = [{"name": name, **fact} for c in self.certificates for name, fact in c.get("facts", {}).items()]
+        restated = [Fact(fact["relation"], fact["because"]).is_definition for fact in facts]
+        groups = {
+            "Textbook facts, taken for granted": tuple(
+                f for f, known in zip(facts, restated, strict=True) if not known
+            ),
+            "By definition": tuple(f for f, known in zip(facts, restated, strict=True) if known),
+        }
+        return {words: group for words, group in groups.items() if group}
 
     @property
     def proof(self) -> tuple[outline.Line, ...]:

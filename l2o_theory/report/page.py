@@ -117,21 +117,31 @@ def _cards(
     evidence: Mapping[str, Sequence[str]],
     figures: Mapping[str, str],
 ) -> list[card.Card]:
-    correctors: dict[str, list[str]] = {}
-    for verdict in verdicts:
-        claim = claims.get(verdict.claim)
-        if claim is not None and claim.corrects is not None:
-            correctors.setdefault(claim.corrects, []).append(claim.id)
+    relations = _relations([claims[v.claim] for v in verdicts if v.claim in claims])
     return [
         card.Card(
             verdict=verdict,
             claim=claims.get(verdict.claim),
             links=tuple(card.link(folder, path) for path in evidence.get(verdict.claim, ())),
-            corrected_by=tuple(correctors.get(verdict.claim, ())),
+            relations=relations.get(verdict.claim, {}),
             figure=card.embed(folder, figures[verdict.claim]) if verdict.claim in figures else "",
         )
         for verdict in verdicts
     ]
+
+
+def _relations(claims: Sequence[Claim]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Claim id -> words -> related ids, in both directions; a claim recorded as false corrects nothing."""
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    for claim in claims:
+        if claim.corrects is None:
+            continue
+        is_false = claim.expected is Status.FALSIFIED
+        forward, backward = ("True instead", "Not true") if is_false else ("Corrects", "Corrected by")
+        for start, words, end in ((claim.id, forward, claim.corrects), (claim.corrects, backward, claim.id)):
+            group = found.setdefault(start, {})
+            group[words] = (*group.get(words, ()), end)
+    return found
 
 
 def _areas(cards: Iterable[card.Card]) -> list[str]:

@@ -28,7 +28,10 @@ _CONTRACTION = Statement(
 )
 _PROOF = Proof(
     definitions={"r": "1 - eta*l"},
-    facts={"amgm": Fact("eta*l >= 0", "a product of positive numbers is positive")},
+    facts={
+        "amgm": Fact("eta*l >= 0", "a product of positive numbers is positive"),
+        "r_means": Fact("r == 1 - eta*l", "definition of r"),
+    },
     steps=(
         Step("gap", "2 - eta*l >= 0", using=("stable", "below_L", "eta_positive"), degree=2),
         Step("contraction", "1 - r**2 >= 0", using=("gap", "eta_positive", "l_positive"), degree=3),

@@ -148,9 +148,17 @@ def test_cards_show_corrections_in_both_directions(report: str) -> None:
     assert re.search(r"Corrected by\W+Gradient descent contracts every coordinate", text)
 
 
+def test_a_false_claim_corrects_nothing(tmp_path: Path) -> None:
+    verdicts, claims = samples()
+    false = replace(claims["step_size/logarithm/slope"], expected=Status.FALSIFIED, corrects="step_size/theorem4/box")
+    text = Tree(write_report(verdicts, {**claims, false.id: false}, tmp_path / "report.html").read_text()).text
+    assert re.search(r"True instead\W+The slope of log F", text)
+    assert re.search(r"Not true\W+log x ≤ 0.9", text)
+
+
 def test_facts_steps_box_and_measurement_are_told(report: str) -> None:
     text = Tree(report).text
-    assert "a product of positive numbers is positive" in text
+    assert re.search(r"Textbook facts, taken for granted amgm .*? By definition r_means r == 1 - eta\*l", text)
     assert "nonnegative combination of products of gap, eta_positive, l_positive" in text
     assert re.search(r"leaves\W+3, each checked", text)
     assert "Measured with float32 and float64 torch, CPU" in text
