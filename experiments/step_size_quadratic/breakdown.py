@@ -188,8 +188,8 @@ def run(config: Configuration, out: Path, *, pieces: Pieces, progress: Progress)
 
 def _setting(setting: Setting, horizons: tuple[int, ...], limit: int, pieces: Pieces) -> Any:
     def compute() -> dict[str, Any]:
-        predicted, observed = predicted_thresholds(setting, limit), observed_thresholds(setting, limit)
         exact, rounding = zip(*(setting.exact(steps) for steps in horizons), strict=True)
+        predicted, observed = predicted_thresholds(setting, limit), observed_thresholds(setting, limit)
         return {
             "exact": exact,
             "rounding": rounding,
@@ -222,12 +222,12 @@ def _numbers(results: dict[Setting, Any]) -> dict[str, float]:
             distances.append(0.0 if observed == predicted else abs(observed - predicted))
         errors = _errors(result, "reverse")
         working = np.isfinite(errors) & (np.array(result["reverse"]) != 0)
-        before[setting.dtype] = max(before[setting.dtype], float(errors[working].max()))
+        before[setting.dtype] = max(before[setting.dtype], float(errors[working].max(initial=0)))
         name = f"breakdown.eta={setting.step_size}.{setting.dtype}"
         safe = _errors(result, "renormalised")
         numbers[f"{name}.renormalised_error"] = float(safe.max())
         numbers[f"{name}.renormalised_error_over_rounding"] = float((safe / np.array(result["rounding"])).max())
-    numbers["breakdown.largest_distance_to_prediction"] = max(distances)
+    numbers["breakdown.largest_distance_to_prediction"] = max(distances, default=0.0)
     for dtype in _DTYPES:
         numbers[f"breakdown.reverse_error_before.{dtype}"] = before[dtype]
     return numbers

@@ -27,7 +27,7 @@ def run(config: Configuration, out: Path, *, pieces: Pieces, progress: Progress)
     """Run meta-descent from every start and horizon, draw meta_descent.{pdf,png,csv}."""
     steps, larger_steps = config["meta_descent.horizon"], config["meta_descent.larger_horizon"]
     start, far = config["meta_descent.start"], config["meta_descent.larger_starts"]
-    settings = [(steps, start), (larger_steps, start), *((steps, value) for value in far)]
+    settings = list(dict.fromkeys([(steps, start), (larger_steps, start), *((steps, value) for value in far)]))
     draws = range(config["problem.draws"])
     runs: dict[tuple[int, float], list[dict[str, Any]]] = {setting: [] for setting in settings}
     for done, (setting, index) in enumerate(((s, i) for s in settings for i in draws), start=1):
@@ -99,7 +99,7 @@ def _numbers(config: Configuration, runs: Any, ratios: Any) -> dict[str, float]:
         predicted = travel(value, config["meta_descent.meta_steps"], config["meta_descent.rate_divisor"])
         travelling = predicted > value / 2
         error = np.abs(trajectories / np.where(travelling, predicted, 1) - 1)[:, travelling]
-        numbers[f"meta_descent.start_{value:g}.travel_error"] = float(error.max())
+        numbers[f"meta_descent.start_{value:g}.travel_error"] = float(error.max(initial=0))
     return numbers
 
 

@@ -4,36 +4,25 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from l2o_theory.errors import InputError, StoreError
+from l2o_theory.store.atomic import write_atomically
 
 
 def write_file(path: Path, content: bytes) -> Path:
-    """Write `content` beside `path` and rename it into place: a killed run leaves the old file or the new one.
+    """Write `content` whole or not at all, in a folder that is made if need be; return `path`.
 
     Raises:
         StoreError: the folder cannot be made or written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
-        raise StoreError(f"cannot write in {path.parent} ({error.strerror}); choose another folder") from None
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        raise StoreError(f"cannot make {path.parent} ({error.strerror}); choose another folder") from None
+    write_atomically(path, content)
     return path
 
 

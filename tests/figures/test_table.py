@@ -33,10 +33,10 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: p
     path = write_file(tmp_path / "t.csv", b"old")
 
     def fail(*_: object) -> None:
-        raise KeyboardInterrupt
+        raise OSError(28, "no space left")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(StoreError, match="no space left"):
         write_file(path, b"new")
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["t.csv"]
