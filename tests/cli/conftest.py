@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,6 +55,27 @@ def book(tmp_path: Path) -> Path:
     path = tmp_path / "book.py"
     path.write_text(BOOK)
     return path
+
+
+@pytest.fixture(scope="session")
+def checked_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Answer]:
+    """The results of one check of the book, in a folder nobody may change, and what that check said."""
+    folder = tmp_path_factory.mktemp("checked")
+    (folder / "book.py").write_text(BOOK)
+    run = subprocess.run(
+        [sys.executable, "-m", "l2o_theory.cli.main", "check", "--claims", "book.py", "--jobs", "2"],
+        cwd=folder,
+        env={**os.environ, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+    )
+    return folder / "l2o_results", Answer(run.returncode, run.stdout, run.stderr)
+
+
+@pytest.fixture
+def results(checked_once: tuple[Path, Answer], tmp_path: Path) -> Path:
+    """A copy of those results where the command line looks for them: checks of the unchanged book are stored there."""
+    return Path(shutil.copytree(checked_once[0], tmp_path / "l2o_results"))
 
 
 @pytest.fixture

@@ -52,9 +52,8 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_work(call, book, 
         assert answer.out == ""  # not one claim was checked first
 
 
-def test_a_newer_ledger(call, book, tmp_path):
-    call("check", "--claims", book, "toy/measured")
-    connection = sqlite3.connect(tmp_path / "l2o_results" / "ledger.sqlite")
+def test_a_newer_ledger(call, book, results):
+    connection = sqlite3.connect(results / "ledger.sqlite")
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     for arguments in (["check", "--claims", book], ["recheck"], ["report", "--claims", book]):
@@ -64,6 +63,12 @@ def test_a_newer_ledger(call, book, tmp_path):
 def test_no_results_yet(call, book):
     refused(call("recheck"), "run `l2o-theory check` first")
     refused(call("report", "--claims", book), "run `l2o-theory check` first")
+
+
+def certificate(results):
+    """The file that proves the bound."""
+    found = (results / "evidence").glob("toy.parabola.bound-*")
+    return next(path for path in found if '"kind": "certificate"' in path.read_text())
 
 
 def edit(path):
@@ -77,12 +82,8 @@ def cut(path):
 
 
 @pytest.mark.parametrize("spoil", [edit, cut, lambda path: path.unlink()], ids=["edited", "half-written", "missing"])
-def test_a_spoiled_certificate(call, book, tmp_path, spoil):
-    call("check", "--claims", book)
-    results = tmp_path / "l2o_results"
-    spoil(
-        next(p for p in (results / "evidence").glob("toy.parabola.bound-*") if '"kind": "certificate"' in p.read_text())
-    )
+def test_a_spoiled_certificate(call, book, results, spoil):
+    spoil(certificate(results))
     answer = call("recheck")
     refused(answer, "toy.parabola.bound-", "l2o-theory check")
     assert "1 certificates accepted, 0 rejected" in answer.out
@@ -93,16 +94,11 @@ def test_a_spoiled_certificate(call, book, tmp_path, spoil):
     assert call("recheck").code == 0
 
 
-def test_a_certificate_edited_together_with_its_digest_is_still_checked(call, book, tmp_path):
+def test_a_certificate_edited_together_with_its_digest_is_still_checked(call, results, tmp_path):
     """Handed to a stranger as a lone file, renamed to fit: then the kernel itself has to say no."""
     import hashlib
 
-    call("check", "--claims", book)
-    found = next(
-        path
-        for path in (tmp_path / "l2o_results" / "evidence").glob("toy.parabola.bound-*")
-        if '"kind": "certificate"' in path.read_text()
-    )
+    found = certificate(results)
     text = (
         found.read_text()
         .replace("x*(1 - x) <= 1", "x*(1 - x) <= 1/5")
@@ -117,12 +113,11 @@ def test_a_certificate_edited_together_with_its_digest_is_still_checked(call, bo
     assert call("recheck", found).code == 0
 
 
-def test_files_that_are_no_certificates(call, book, tmp_path):
+def test_files_that_are_no_certificates(call, results, tmp_path):
     (tmp_path / "notes.json").write_text("[]")
     refused(call("recheck", "notes.json"), "not an evidence file")
     refused(call("recheck", "nowhere.json"), "cannot read")
-    call("check", "--claims", book, "toy/measured")
-    log = next((tmp_path / "l2o_results" / "evidence").iterdir())
+    log = next((results / "evidence").glob("toy.measured-*"))
     refused(call("recheck", log), "no certificate")
 
 

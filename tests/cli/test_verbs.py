@@ -63,19 +63,19 @@ def test_list_and_show_as_documents(call, book):
     assert shown[0]["verdict"] is None
 
 
-def test_check_ends_as_recorded_with_a_table_and_a_report(call, book, tmp_path):
-    answer = check(call, book)
-    assert answer.code == 0, answer.out
-    assert "[bold]" not in answer.out  # titles are not printed, and nothing is read as markup
+def test_check_ends_as_recorded_with_a_table_and_a_report(checked_once):
+    folder, answer = checked_once
+    assert answer.code == 0, answer.err
     assert "3 claims: 1 PROVED, 1 NOT_FALSIFIED, 1 FALSIFIED; each as recorded" in answer.out
     assert "mutations: 2 of 2 planted false variants refuted" in answer.out
     assert "report: l2o_results/report.html" in answer.out
-    assert (tmp_path / "l2o_results" / "report.html").is_file()
-    lines = [line for line in answer.out.splitlines() if line.startswith("[")]
-    assert len(lines) == 3
+    assert (folder / "report.html").is_file()
+    progress = [line for line in answer.out.splitlines() if line.startswith("[")]
+    assert [line[:5] for line in progress] == ["[1/3]", "[2/3]", "[3/3]"]
+    assert "\x1b" not in answer.out
 
 
-def test_the_document_of_a_check(call, book, tmp_path):
+def test_the_document_of_a_check(call, book, results):
     answer = check(call, book, "--json")
     verdicts = json.loads(answer.out)
     assert [verdict["claim"] for verdict in verdicts] == ["toy/measured", "toy/parabola/bound", "toy/parabola/strict"]
@@ -84,14 +84,14 @@ def test_the_document_of_a_check(call, book, tmp_path):
         assert verdict["as_expected"] is True
         assert verdict["evidence"]
         for path in verdict["evidence"]:
-            assert json.loads((tmp_path / path).read_text())["claim"] == verdict["claim"]
+            assert json.loads((results.parent / path).read_text())["claim"] == verdict["claim"]
     assert "3 claims" in answer.err
     assert [verdict["status"] for verdict in verdicts] == ["NOT_FALSIFIED", "PROVED", "FALSIFIED"]
     assert verdicts[1]["mutations"][0]["status"] == "FALSIFIED"
-    assert verdicts[2]["replay"] is not None
+    assert [verdict["replay"] is not None for verdict in verdicts] == [False, False, True]
 
 
-def test_quiet_says_one_line_and_with_json_only_the_document(call, book):
+def test_quiet_says_one_line_and_with_json_only_the_document(call, book, results):
     answer = check(call, book, "--quiet")
     assert len(answer.out.splitlines()) == 1
     answer = check(call, book, "--quiet", "--json")
@@ -99,49 +99,61 @@ def test_quiet_says_one_line_and_with_json_only_the_document(call, book):
     assert len(answer.err.splitlines()) == 1
 
 
-def test_a_second_check_uses_what_is_stored_unless_fresh(call, book):
-    first = json.loads(check(call, book, "--json").out)
-    again = check(call, book, "--json")
-    assert json.loads(again.out) == first  # even the seconds are those of the first run
-    assert again.err.count("(stored)") == 3
-    assert check(call, book, "--fresh").out.count("(stored)") == 0
+def test_a_second_check_uses_what_is_stored_unless_told_otherwise(call, book, results):
+    first = check(call, book, "--json")
+    assert first.err.count("(stored)") == 3
+    assert check(call, book, "--json").out == first.out  # even the seconds are those of the run that did the work
+    for change in (["--fresh"], ["--seed", 1]):
+        assert check(call, book, "toy/measured", *change).out.count("(stored)") == 0
 
 
-def test_a_changed_claim_file_is_checked_again(call, book):
-    check(call, book)
+def test_a_changed_claim_file_is_checked_again(call, book, results):
     book.write_text(book.read_text() + "\n# a remark\n")
-    assert check(call, book).out.count("(stored)") == 0
+    assert check(call, book, "toy/measured").out.count("(stored)") == 0
 
 
-def test_globs_select(call, book):
+def test_globs_select(call, book, results):
     assert "2 claims" in check(call, book, "toy/parabola/*").out
     assert "2 claims" in check(call, book, "toy/parabola").out
     assert "1 claim:" in check(call, book, "toy/measured").out
 
 
+MUTATED = 'expected=Status.PROVED, mutations=(Mutation("sign", {"conclusion": "x < 0"}),)'
+
+
 @pytest.mark.parametrize(
-    ("before", "after", "code", "words"),
+    ("claim", "before", "after", "code", "words"),
     [
-        (
-            "expected=Status.FALSIFIED",
-            "expected=Status.PROVED",
-            1,
-            "toy/parabola/strict: FALSIFIED, recorded as PROVED",
-        ),
-        ("Measurement(True", "Measurement(False", 1, "toy/measured: FALSIFIED, recorded as NOT_FALSIFIED"),
-        ("Measurement(True", "exit(Measurement", 3, "toy/measured: UNDECIDED, recorded as NOT_FALSIFIED"),
-        ('("wrong by two",)', '(), ("wrong by two",)', 0, "survivor: toy/measured: wrong by two"),
+        ("toy/parabola/strict", "expected=Status.FALSIFIED", MUTATED, 1, ": FALSIFIED, recorded as PROVED"),
+        ("toy/measured", "Measurement(True", "Measurement(False", 1, ": FALSIFIED, recorded as NOT_FALSIFIED"),
+        ("toy/measured", "Measurement(True", "Measurement(1 / 0", 3, ": UNDECIDED, recorded as NOT_FALSIFIED: ZeroDiv"),
+        ("toy/measured", '("wrong by two",)', '(), ("wrong by two",)', 0, "survivor: toy/measured: wrong by two"),
     ],
 )
-def test_surprises_have_their_exit_code_and_are_told(call, book, before, after, code, words):
-    text = book.read_text().replace(before, after)
-    book.write_text(text.replace('("wrong by two",)),', '("wrong by two",))),') if "exit(" in after else text)
-    answer = check(call, book)
+def test_surprises_have_their_exit_code_and_are_told(call, book, claim, before, after, code, words):
+    assert before in book.read_text()
+    book.write_text(book.read_text().replace(before, after))
+    answer = check(call, book, claim)
     assert words in answer.out
     assert answer.code == code
 
 
-def test_the_table_fits_a_narrow_window(call, book, monkeypatch):
+def test_an_accepted_false_variant_is_an_alarm(capsys):
+    """Even if every verdict is as recorded."""
+    from l2o_theory.claims.verdict import MutationResult, Status, Verdict
+    from l2o_theory.cli import table
+    from l2o_theory.cli.output import Output
+
+    false = MutationResult("dropped factor", Status.PROVED, "1 <= 0")
+    verdict = Verdict("toy/one", Status.PROVED, Status.PROVED, "all", "kernel", mutations=(false,))
+    assert table.exit_code([verdict]) == 1
+    table.print_attention(Output(), [verdict])
+    told = capsys.readouterr().out
+    assert "UNSOUND: the false variant 'dropped factor' was accepted" in told
+    assert "untested" in told
+
+
+def test_the_table_fits_a_narrow_window(call, book, results, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     lines = check(call, book).out.splitlines()
     start = next(k for k, line in enumerate(lines) if line.startswith("claim "))
@@ -151,22 +163,22 @@ def test_the_table_fits_a_narrow_window(call, book, monkeypatch):
         assert row.startswith(claim)
 
 
-def test_no_colour_when_not_wanted(call, book):
-    assert "\x1b" not in check(call, book).out
-
-
-def test_report_is_rebuilt_from_the_ledger(call, book, tmp_path):
-    check(call, book, "toy/measured")
-    page = tmp_path / "l2o_results" / "report.html"
+def test_report_is_rebuilt_from_the_ledger(call, book, results):
+    page = results / "report.html"
     page.unlink()
     answer = call("report", "--claims", book)
     assert answer.code == 0
-    assert "2 of 3 claims have no current verdict" in answer.out
+    assert answer.out == "report: l2o_results/report.html\n"
     assert "toy/measured" in page.read_text()
 
 
-def test_recheck_accepts_what_check_stored(call, book):
-    check(call, book)
+def test_report_leaves_out_verdicts_of_another_claim_file(call, book, results):
+    book.write_text(book.read_text() + "# a remark")
+    answer = call("report", "--claims", book)
+    assert "3 of 3 claims have no current verdict; `l2o-theory check` adds them" in answer.out
+
+
+def test_recheck_accepts_what_check_stored(call, results):
     answer = call("recheck", "--json")
     outcomes = json.loads(answer.out)
     assert answer.code == 0
@@ -212,7 +224,7 @@ def test_doctor_notices_a_kernel_that_accepts_everything(call, monkeypatch):
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["recheck"]])
-def test_light_verbs_load_nothing_heavy(arguments, tmp_path):
+def test_light_verbs_load_nothing_heavy(arguments, results, tmp_path):
     """Time depends on the machine; what is loaded does not. Heavy: what takes longer than half a second to import."""
     program = (
         "import sys; from l2o_theory.cli.main import main\n"
