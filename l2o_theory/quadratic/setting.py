@@ -14,7 +14,13 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from l2o_theory.rigor.proof import Step
 from l2o_theory.rigor.statement import Parameter
+
+PAPER = "Wang, Yuan, Wu, Ge 2021"
+"""Guarantees for Tuning the Step Size using a Learning-to-Learn Approach, ICML 2021, arXiv 2006.16495."""
+
+SCOPE = "all L > alpha > 0, all weights with w1, wd > 0, all d >= 2, all t >= 1"
 
 SMOOTHNESS = Parameter("L", low="0", landmarks=("1",), meaning="largest eigenvalue, L")
 STRONG_CONVEXITY = Parameter(
@@ -55,6 +61,23 @@ WITNESS: Mapping[str, object] = MappingProxyType(
     {"L": "1", "alpha": "1/4", "w1": "1/4", "wd": "1/2", "w_i": ["1/4"], "l_i": ["1/2"], "t": "2"}
 )
 """A member of the setting; add "eta"."""
+
+POSITIVE = (
+    Step("L_positive", "L > 0", using=("order.1", "order.2")),
+    Step("t_positive", "t > 0", using=("steps",)),
+    Step("l_positive", "l_i > 0", using=("order.1", "above")),
+)
+"""First steps of most proofs: L, t and l_i are positive."""
+
+ODD_INCREASES = "odd powers are strictly increasing"
+EVEN_NONNEGATIVE = "even powers are non-negative"
+POWER_POSITIVE = "integer powers of positive numbers are positive"
+POWER_OF_PRODUCT = "(x y)^n = x^n y^n"
+ABSOLUTE_POWER = "|x^n| = |x|^n"
+POWER_INCREASES = "powers are increasing on x >= 0"
+EXPONENTS_ADD = "x^a x^b = x^(a+b) for x > 0"
+HOELDER = "Hölder's inequality"
+"""Names of the textbook facts that proofs in this setting quote."""
 
 _PER_EIGENVALUE = re.compile(r"\b([lw]|[A-Z]_)(?![\w(])")
 
