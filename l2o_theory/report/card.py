@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import math
-import re
 import shlex
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from l2o_theory.claims.claim import Claim
 from l2o_theory.claims.verdict import Evidence, MutationResult, Status, Verdict
-from l2o_theory.errors import InputError
-from l2o_theory.report import counterexample, numerals, outline, plot
+from l2o_theory.report import attachments, counterexample, numerals, outline, plot, wording
 from l2o_theory.rigor.proof import Fact
 
-_EQUALITY = 1e-290
-_LONGEST_IN_A_ROW = 24  # characters; the evidence holds the exact value
-_IMAGES = {".png": "image/png", ".svg": "image/svg+xml"}
-
-
-@dataclass(frozen=True)
-class Link:
-    """One evidence file: what to call it, where it lies relative to the page, and whether it is there."""
-
-    name: str
-    href: str
-    exists: bool
+_EQUALITY = 1e-290  # a margin this small is the mark of equality in a strict relation, not a violation seen
 
 
 @dataclass(frozen=True)
@@ -49,7 +31,7 @@ class Card:
 
     verdict: Verdict
     claim: Claim | None
-    links: tuple[Link, ...] = ()
+    links: tuple[attachments.Link, ...] = ()
     relations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     figure: str = ""
     certificates: tuple[Mapping[str, Any], ...] = field(init=False)
@@ -106,7 +88,7 @@ class Card:
     @property
     def paragraphs(self) -> tuple[tuple[bool, str], ...]:
         """The statement in blocks of lines: (is a formula, text); indented lines are formulas."""
-        return blocks(self.claim.statement) if self.claim else ()
+        return wording.blocks(self.claim.statement) if self.claim else ()
 
     @property
     def facts(self) -> Mapping[str, tuple[Mapping[str, str], ...]]:
@@ -136,7 +118,7 @@ class Card:
         """The box that interval arithmetic covered: ranges, fixed values, number of leaves."""
         for c in self.certificates:
             if c.get("kind") == "cover":
-                return {"box": c["box"], "fixed": pairs(c.get("fixed", {})), "leaves": _leaves(c["tree"])}
+                return {"box": c["box"], "fixed": wording.pairs(c.get("fixed", {})), "leaves": _leaves(c["tree"])}
         return None
 
     @property
@@ -170,57 +152,6 @@ class Card:
         """The plain entries of the search logs, as (name, text)."""
         logs = [e.content for e in self.verdict.evidence if e.kind == "search"]
         return tuple((name.replace("_", " "), text) for log in logs for name, v in log.items() if (text := _plain(v)))
-
-
-def link(folder: Path, path: str) -> Link:
-    """The link to an evidence file, given relative to the folder of the page.
-
-    Raises:
-        InputError: the path is absolute, so the page would work on one machine only.
-    """
-    if Path(path).is_absolute():
-        raise InputError(f"evidence must be named relative to the report's folder, got {path!r}; pass a relative path")
-    return Link(Path(path).name, quote(path), (folder / path).is_file())
-
-
-def embed(folder: Path, path: str) -> str:
-    """The image file as a data: address.
-
-    Raises:
-        InputError: not an existing PNG or SVG file.
-    """
-    file = folder / path
-    if file.suffix not in _IMAGES or not file.is_file():
-        raise InputError(f"a figure must be an existing .png or .svg file, got {path!r}; correct the path")
-    return f"data:{_IMAGES[file.suffix]};base64,{base64.b64encode(file.read_bytes()).decode()}"
-
-
-def blocks(text: str) -> tuple[tuple[bool, str], ...]:
-    """Cut text into prose and formulas: lines that start with a blank are formulas and keep their shape."""
-    found: list[tuple[bool, str]] = []
-    for part in re.split(r"\n\s*\n", text.strip("\n")):
-        for line in part.splitlines():
-            is_formula = line.startswith((" ", "\t"))
-            if found and found[-1][0] is is_formula and found[-1][1]:
-                found[-1] = (is_formula, f"{found[-1][1]}\n{line}")
-            else:
-                found.append((is_formula, line))
-        found.append((False, ""))
-    return tuple((kind, textwrap.dedent(block) if kind else block) for kind, block in found if block)
-
-
-def pairs(instance: Mapping[str, Any]) -> tuple[str, ...]:
-    """An instance as texts such as "L = 2/3", "w_i = 1, 1/2", "l_i = ()"; long rationals are rounded: "L ≈ 9.11e−7"."""
-    found = []
-    for name, value in instance.items():
-        texts = [str(v) for v in value] if isinstance(value, list | tuple) else [str(value)]
-        sign = "≈" if any(len(text) > _LONGEST_IN_A_ROW for text in texts) else "="
-        found.append(f"{name} {sign} {', '.join(map(_short, texts)) or '()'}")
-    return tuple(found)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST_IN_A_ROW else numerals.short(float(Fraction(text)))
 
 
 def _leaves(tree: Any) -> int:

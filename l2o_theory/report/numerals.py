@@ -19,9 +19,9 @@ def exact(value: Fraction) -> str:
     return _plain(str(value))
 
 
-def decimal(value: Fraction) -> str:
+def decimal(value: Fraction, digits: int = _DIGITS) -> str:
     """The fraction in decimals, with how it relates to them: "= 0.6", or "≈ 0.333333333333" when rounded."""
-    context = Context(prec=_DIGITS, Emax=MAX_EMAX, Emin=MIN_EMIN)
+    context = Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN)
     rounded = context.divide(Decimal(value.numerator), Decimal(value.denominator)).normalize(context)
     readable = -6 <= rounded.adjusted() < _DIGITS
     is_exact = rounded.as_integer_ratio() == value.as_integer_ratio()

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from l2o_theory.claims.claim import Claim
 from l2o_theory.claims.verdict import Status, Verdict
 from l2o_theory.errors import InputError, StoreError
-from l2o_theory.report import card, numerals, plot
+from l2o_theory.report import attachments, card, numerals, plot, wording
 from l2o_theory.store.atomic import write_atomically
 
 _NOT_VERSIONS = ("seed", "budget", "seconds", "examples")
@@ -74,7 +74,7 @@ def render(cards: Sequence[card.Card], generated: datetime) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"short": numerals.short, "prose": card.blocks, "pairs": card.pairs, "marked": _marked}
+    environment.filters |= {"short": numerals.short, "prose": wording.blocks, "pairs": wording.pairs, "marked": _marked}
     script = _own_file(environment, "script.js")
     verdicts = [c.verdict for c in cards]
     margins = [c.margin for c in cards if c.margin is not None]
@@ -122,9 +122,9 @@ def _cards(
         card.Card(
             verdict=verdict,
             claim=claims.get(verdict.claim),
-            links=tuple(card.link(folder, path) for path in evidence.get(verdict.claim, ())),
+            links=tuple(attachments.link(folder, path) for path in evidence.get(verdict.claim, ())),
             relations=relations.get(verdict.claim, {}),
-            figure=card.embed(folder, figures[verdict.claim]) if verdict.claim in figures else "",
+            figure=attachments.embed(folder, figures[verdict.claim]) if verdict.claim in figures else "",
         )
         for verdict in verdicts
     ]

@@ -11,7 +11,7 @@ from fractions import Fraction
 import pytest
 from report_samples import contraction, descent, logarithm
 
-from l2o_theory.report import card, counterexample, numerals, outline, plot
+from l2o_theory.report import card, counterexample, numerals, outline, plot, wording
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_the_outline_of_the_sample_names_what_each_step_uses() -> None:
 
 
 def test_indented_lines_are_formulas() -> None:
-    assert card.blocks("Let x.\n\n    a\n      b\n\nThen y\nholds.") == (
+    assert wording.blocks("Let x.\n\n    a\n      b\n\nThen y\nholds.") == (
         (False, "Let x."),
         (True, "a\n  b"),
         (False, "Then y\nholds."),
@@ -134,8 +134,9 @@ def test_indented_lines_are_formulas() -> None:
 
 def test_instances_read_as_short_equations() -> None:
     instance = {"eta": "2/3", "w_i": ["1", "1/2"], "l_i": [], "L": "4302338141812639/4722366482869645213696"}
+    instance["huge"] = "1" + 400 * "0"  # beyond float64
     # 4302338141812639 / 2^72 = 9.1105e-7
-    assert card.pairs(instance) == ("eta = 2/3", "w_i = 1, 1/2", "l_i = ()", "L ≈ 9.11e−7")
+    assert wording.pairs(instance) == ("eta = 2/3", "w_i = 1, 1/2", "l_i = ()", "L ≈ 9.11e−7", "huge ≈ 1e400")
 
 
 def test_the_mark_of_equality_is_shown_as_zero() -> None:
