@@ -36,7 +36,7 @@ class Quadratic:
     of the floats given. With `digits=N` it returns a `flint.arb` (or object array of them) that is guaranteed to hold
     the true value, with at least N correct digits. Text ("2/3") and Fractions stay exact in both. Values beyond the
     float range become inf or 0 with the right sign. Repeated eigenvalues and zero weights are fine; `active` is what
-    remains of them.
+    remains of them. Compute with the balls inside `rigor.balls.precision(bits)`: flint rounds to 53 bits elsewhere.
 
     Args:
         eigenvalues: l_i > 0, shape (d,).

@@ -55,7 +55,10 @@ def evaluate(spectrum: Spectrum, quantity: str, step_size: Any, steps: Any, digi
         return balls if shape else balls.item()
     if np.max(np.abs(sizes.high), initial=0.0) * spectrum.floats.largest >= _WIDEST:
         raise InputError(f"step_size * eigenvalue must stay below {_WIDEST:g}; rescale, or ask for digits=")
-    values, doubtful = _floats(spectrum, quantity, sizes, horizons, which_size, which_horizon)
+    if spectrum.floats.is_wide:  # rare enough to leave to the balls altogether
+        values, doubtful = np.empty(shape), np.ones(shape, dtype=bool)
+    else:
+        values, doubtful = _floats(spectrum, quantity, sizes, horizons, which_size, which_horizon)
     for index in np.flatnonzero(doubtful):
         values.flat[index] = float(certified(int(index), _FLOAT_DIGITS))
     return values if shape else values.item()
@@ -103,7 +106,6 @@ def _powers_pay(spectrum: Spectrum, quantity: str, sizes: StepSizes, distinct: A
         len(distinct) >= _MANY
         and distinct[-1] <= powers.LARGEST_HORIZON
         and "curvature" not in quantity
-        and not floats.is_wide
         and not (sizes.low.any() or floats.low.any())
     )
 

@@ -7,7 +7,7 @@ Two steps make the accuracy independent of t   [derived here; refines sheet sect
 2. With m = max |r_i| and q_i = r_i / m, a term matters only while 2t |log q_i| is moderate. log|q_i| is computed from
    (|r_i| - m)/m to full relative accuracy, so the exponent of every term that matters is accurate to a few u.
 
-With s_i = c_i^2 l_i |q_i|^(2t-2) (scaled by its maximum exp(shift)) the sums of `definition` are
+With s_i = c_i^2 l_i |q_i|^(2t-2) (scaled by exp(shift) = max c_i^2 l_i) the sums of `definition` are
 S_0 = m^(2t) sum s q^2, S_1 = m^(2t-1) sum s l q, S_2 = m^(2t-2) sum s l^2, and, because l_i r_j - l_j r_i = l_i - l_j,
 
     S_2 S_0 - S_1^2 = m^(4t-4) (sum s) (sum s (l - mean)^2),   mean = sum s l / sum s.
@@ -29,7 +29,7 @@ BLOCK = 1 << 14  # numbers per work array: 128 KiB, so that a block of arrays st
 _SPLIT = np.uint64((1 << 27) - 1)
 _HALF = np.uint64(1 << 26)
 _CANCELLED = 1e-12  # a residual below this keeps fewer than 20 of the 32 digits of inexact inputs
-_NEGLIGIBLE = -700.0  # exp of less is below 1e-304 of the leading term; denormal numbers would only cost time
+_NEGLIGIBLE = -700.0  # 1e-304; the leading term of each sum is above 1e-190 (see `FloatSpectrum.is_wide`)
 _LOG_ZERO = -1e290  # log 0, finite so that 0 * log 0 = 0; times 2t <= 2^54 it stays finite
 
 
@@ -149,22 +149,27 @@ def _sums(
     s = np.multiply(residuals.log_normalised, 2 * steps[:, None] - 2, out=work[: len(q)])
     s += eigenvalues.log_x
     out[0] = eigenvalues.log_x_top
-    if eigenvalues.is_wide:  # the leading term may be anywhere; otherwise it is at most exp(300) below the scale
-        rise = s.max(axis=1)
-        s -= rise[:, None]
-        out[0] += rise
     np.maximum(s, _NEGLIGIBLE, out=s)
     np.exp(s, out=s)
     if curvature:
         s[(q == 0) & (steps[:, None] > 1)] = 0.0  # S_2 alone sees r^(2t-2), which is 1 at r = 0, t = 1
-        total = s.sum(axis=1)
-        deviation = eigenvalues.gap - (s @ eigenvalues.gap / total)[:, None]
         out[4] = s @ (ratio * ratio)
-        out[5] = total * np.einsum("ij,ij,ij->i", s, deviation, deviation) - np.einsum("ij,ij->i", s, deviation) ** 2
+        out[5] = _spread(s, eigenvalues)
     s *= q
     out[1] = np.einsum("ij,ij->i", s, q)
     out[2] = s @ ratio
     out[3] = np.abs(s, out=s) @ ratio
+
+
+def _spread(s: Array, eigenvalues: FloatSpectrum) -> Array:
+    """Return (sum s) (sum s (l - mean)^2) / L^2, with l counted from that of the largest s: that loses 1/d at most."""
+    centre = s.argmax(axis=1)
+    deviation = eigenvalues.high - eigenvalues.high[centre][:, None]
+    deviation += eigenvalues.low - eigenvalues.low[centre][:, None]
+    deviation /= eigenvalues.largest
+    moment: Array = np.einsum("ij,ij->i", s, deviation)
+    square: Array = np.einsum("ij,ij,ij->i", s, deviation, deviation)
+    return s.sum(axis=1) * square - moment * moment
 
 
 def combine(sums: Array, largest: Array, log_largest: Array, steps: Array, smoothness: float) -> FloatValues:

@@ -26,7 +26,7 @@ def growth(steps: Array) -> Array:
 def evaluate(eigenvalues: FloatSpectrum, step_sizes: Array, horizons: NDArray[np.int64]) -> FloatValues:
     """Evaluate a grid of n step sizes and k increasing horizons <= `LARGEST_HORIZON`; fields have shape (n, k).
 
-    For plain floats and a spectrum that is not `is_wide`. The doubt of G' is a lower bound here; no second derivatives.
+    For step sizes and eigenvalues that are plain floats. The doubt of G' is a lower bound here; no second derivatives.
     """
     size = len(eigenvalues.high)
     x = np.exp(eigenvalues.log_x)

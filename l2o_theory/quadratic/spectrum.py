@@ -14,7 +14,7 @@ from l2o_theory.errors import InputError
 from l2o_theory.quadratic.arguments import Array, split_rational
 from l2o_theory.rigor.rationals import parse_rationals
 
-_COMMON_SCALE = -300.0  # log of the smallest c_i^2 l_i relative to the largest that a common scale may hold
+_LEAST_LOG_X, _LEAST_RATIO = -300.0, 1e-30  # what the float route can hold beside the largest
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +62,8 @@ def parse_column(values: Any, name: str) -> Column:
 class FloatSpectrum:
     """Active pairs (c_i != 0) prepared for the float route; all arrays have shape (d,).
 
-    `log_x` = log(c_i^2 l_i) - `log_x_top`, the largest of them; `ratio` = l_i / L; `gap` = (L - l_i) / L free of
-    cancellation; `first` and `last`: positions of the largest (L) and smallest (alpha) eigenvalue.
+    `log_x` = log(c_i^2 l_i) - `log_x_top`, the largest of them; `ratio` = l_i / L; `first` and `last`: positions
+    of the largest (L) and smallest (alpha) eigenvalue.
     """
 
     high: Array
@@ -71,14 +71,13 @@ class FloatSpectrum:
     log_x: Array
     log_x_top: float
     ratio: Array
-    gap: Array
     first: int
     last: int
 
     @property
     def is_wide(self) -> bool:
-        """Whether the c_i^2 l_i spread over more than exp(300), so that a common scale could underflow."""
-        return bool(self.log_x.min() < _COMMON_SCALE)
+        """Whether c_i^2 l_i spread over more than 10^130 or l_i over more than 10^30: too far for one common scale."""
+        return bool(self.log_x.min() < _LEAST_LOG_X or self.ratio.min() < _LEAST_RATIO)
 
     @property
     def largest(self) -> float:
@@ -141,7 +140,6 @@ class Spectrum:
             log_x=log_x - log_x.max(),
             log_x_top=float(log_x.max()),
             ratio=high / high[first],
-            gap=((high[first] - high) + (low[first] - low)) / high[first],
             first=int(first),
             last=int(last),
         )
