@@ -11,7 +11,7 @@ def list_claims(patterns: options.Patterns = None, claims: options.Claims = None
     from rich.text import Text
 
     from l2o_theory.claims.discovery import load_claims, select
-    from l2o_theory.cli.output import COLOURS, Output
+    from l2o_theory.cli.output import COLOURS, ROOM_FOR_ALL, Output
 
     output = Output(json_wanted=json)
     chosen = select(load_claims(claims), patterns or [])
@@ -19,13 +19,15 @@ def list_claims(patterns: options.Patterns = None, claims: options.Claims = None
         fields = ("id", "title", "source", "kind", "scope", "expected", "corrects")
         output.document([{name: getattr(claim, name) for name in fields} for claim in chosen])
         return
+    wide = output.console.width >= ROOM_FOR_ALL
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("claim", overflow="fold")
+    table.add_column("claim", overflow="fold", no_wrap=wide)
     table.add_column("expected", no_wrap=True)
-    table.add_column("kind", no_wrap=True)
-    table.add_column("title", ratio=1)
+    if wide:
+        table.add_column("kind", no_wrap=True)
+    table.add_column("title")
     for claim in chosen:
         expected = Text(claim.expected.value, style=COLOURS[claim.expected])
-        table.add_row(claim.id, expected, claim.kind, Text(claim.title))
+        table.add_row(Text(claim.id), expected, *([claim.kind] if wide else []), Text(claim.title))
     output.console.print(table)
     output.say(f"\n{len(chosen)} claims. `l2o-theory show CLAIM` explains one, `l2o-theory check` checks them.")

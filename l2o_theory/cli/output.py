@@ -11,6 +11,9 @@ from rich.console import Console
 
 _LOG_WIDTH = 120  # columns of a table in a file or pipe, where no window sets the width
 
+ROOM_FOR_ALL = 110
+"""Columns from which a table shows everything; narrower windows lose the least important column."""
+
 COLOURS = {
     "PROVED": "green",
     "CERTIFIED": "green",

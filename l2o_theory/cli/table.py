@@ -9,18 +9,17 @@ from rich.table import Table
 from rich.text import Text
 
 from l2o_theory.claims.verdict import Status, Verdict
-from l2o_theory.cli.output import COLOURS, Output
+from l2o_theory.cli.output import COLOURS, ROOM_FOR_ALL, Output
 
-_ROOM_FOR_SCOPE = 110  # columns from which the scope has a column of its own
 _NEGLIGIBLE = 1e-100
 _ACCEPTED = (Status.PROVED, Status.CERTIFIED)
 
 
 def print_table(output: Output, verdicts: Sequence[Verdict]) -> None:
     """One row per verdict; the scope only where the window is wide enough."""
-    wide = output.console.width >= _ROOM_FOR_SCOPE
+    wide = output.console.width >= ROOM_FOR_ALL
     table = Table(box=None, pad_edge=False, header_style="bold", expand=wide)
-    table.add_column("claim", overflow="fold")
+    table.add_column("claim", overflow="fold", no_wrap=wide)
     table.add_column("verdict", no_wrap=True)
     table.add_column("as recorded", no_wrap=True)
     table.add_column("margin", justify="right", no_wrap=True)

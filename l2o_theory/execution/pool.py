@@ -117,9 +117,12 @@ class _Worker:
         with self._lock:
             if self._dismissed:
                 return _undecided(claim, "the run was stopped")
+            is_new = self._process is None
             process = self._process = self._process or self._start()
-        self._log.seek(0)  # parent and worker share the position: what follows is about this claim alone
-        self._log.truncate()
+        is_ready = not is_new or _is_ready(process)  # loading the claims does not count against the limit
+        if is_ready:
+            self._log.seek(0)  # parent and worker share the position: what follows is about this claim alone
+            self._log.truncate()
         overdue = threading.Event()
 
         def give_up() -> None:
@@ -176,6 +179,15 @@ def _send(process: subprocess.Popen[str], message: Any) -> None:
         process.stdin.flush()
     except OSError:
         pass  # it has died: reading its answer says so
+
+
+def _is_ready(process: subprocess.Popen[str]) -> bool:
+    """Wait until the worker has loaded its claims; False if it died over it."""
+    assert process.stdout is not None
+    try:
+        return process.stdout.readline() == "ready\n"
+    except ValueError:
+        return False  # dismissed meanwhile
 
 
 def _exchange(process: subprocess.Popen[str], claim: str) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""A worker process: reads claim ids from standard input, one JSON line each, and answers each with one JSON line.
+"""A worker process: says when it is ready, then reads claim ids, one JSON line each, and answers each with another.
 
 It ends when its input ends, even in the middle of a check: so it never outlives the process that started it.
 """
@@ -28,6 +28,8 @@ def main() -> None:
     order = json.loads(lines.get())
     paths = None if order["paths"] is None else [Path(path) for path in order["paths"]]
     claims = load_claims(paths).claims
+    answers.write("ready\n")
+    answers.flush()
     while True:
         answer = _answer(claims[json.loads(lines.get())], order["budget"], order["seed"])
         answers.write(answer + "\n")
