@@ -169,7 +169,8 @@ def _spread(s: Array, eigenvalues: FloatSpectrum) -> Array:
     deviation /= eigenvalues.largest
     moment: Array = np.einsum("ij,ij->i", s, deviation)
     square: Array = np.einsum("ij,ij,ij->i", s, deviation, deviation)
-    return s.sum(axis=1) * square - moment * moment
+    total: Array = s.sum(axis=1)
+    return total * square - moment * moment
 
 
 def combine(sums: Array, largest: Array, log_largest: Array, steps: Array, smoothness: float) -> FloatValues:
