@@ -18,6 +18,7 @@ from l2o_theory.quadratic import Quadratic, setting
 
 EIGENVALUES, COEFFICIENTS = (1.0, 0.5), (0.6, 0.8)
 STEP_SIZES = {"m = 1/2": 1.0, "m = 1/3": 4 / 3, "m = 2": 3.0}
+AWAY_FROM_CENTRE = {"m = 1/2": 1.0, "m = 2/5": 1.2, "m = 2": 3.0, "m = 0.95": 0.1}
 OVERFLOW = {"float32": 128 * math.log(2), "float64": 1024 * math.log(2)}
 UNDERFLOW = {"float32": 150 * math.log(2), "float64": 1075 * math.log(2)}
 
@@ -161,7 +162,7 @@ def _safe(seed: int) -> Measurement:
     quadratic = Quadratic(EIGENVALUES, [c * c for c in COEFFICIENTS])
     bar = {"float32": 6e-5, "float64": 6e-12}
     rows = []
-    for name, step_size in {**STEP_SIZES, "m = 0.95": 0.1}.items():
+    for name, step_size in AWAY_FROM_CENTRE.items():
         for dtype, steps in (("float32", 100), ("float32", 2000), ("float64", 600), ("float64", 2000)):
             exact = _reference(quadratic, step_size, steps, dtype)
             observed = _renormalised(step_size, steps, dtype)
@@ -197,10 +198,13 @@ RENORMALISED = Claim(
         "error below 6e-5 (float32) and 6e-12 (float64) at horizons where the naive graph has long failed."
     ),
     kind="measurement",
-    scope="spectrum (1, 1/2), four step sizes, horizons 100 to 2000",
+    scope="spectrum (1, 1/2), four step sizes away from eta_c = 4/3, horizons 100 to 2000",
     expected=Status.NOT_FALSIFIED,
     measure=_safe,
-    notes="So Corollary 1 is about the naive graph, not about reverse mode as such.",
+    notes=(
+        "So Corollary 1 is about the naive graph, not about reverse mode as such. At eta_c = 2/(L + alpha) itself G'' grows "
+        "with t and rounding 1 - eta l alone costs accuracy: 9e-4 in float32 at t = 2000, for any algorithm that rounds so."
+    ),
 )
 
 CLAIMS = [THRESHOLDS, SILENT_ZERO, RENORMALISED]
