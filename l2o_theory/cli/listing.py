@@ -7,6 +7,7 @@ from l2o_theory.cli import options
 
 def list_claims(patterns: options.Patterns = None, claims: options.Claims = None, json: options.Json = False) -> None:
     """List the claims, with kind, expected verdict and title."""
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
@@ -19,15 +20,18 @@ def list_claims(patterns: options.Patterns = None, claims: options.Claims = None
         fields = ("id", "title", "source", "kind", "scope", "expected", "corrects")
         output.document([{name: getattr(claim, name) for name in fields} for claim in chosen])
         return
-    wide = output.console.width >= ROOM_FOR_ALL
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("claim", overflow="fold", no_wrap=wide)
-    table.add_column("expected", no_wrap=True)
-    if wide:
+    if output.console.width < ROOM_FOR_ALL:
+        for claim in chosen:
+            output.say(f"{claim.id}  {claim.expected.value}", COLOURS[claim.expected])
+            output.console.print(Padding(Text(claim.title), (0, 0, 0, 4), expand=False))
+    else:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("claim", overflow="fold", no_wrap=True)
+        table.add_column("expected", no_wrap=True)
         table.add_column("kind", no_wrap=True)
-    table.add_column("title")
-    for claim in chosen:
-        expected = Text(claim.expected.value, style=COLOURS[claim.expected])
-        table.add_row(Text(claim.id), expected, *([claim.kind] if wide else []), Text(claim.title))
-    output.console.print(table)
+        table.add_column("title")
+        for claim in chosen:
+            expected = Text(claim.expected.value, style=COLOURS[claim.expected])
+            table.add_row(Text(claim.id), expected, claim.kind, Text(claim.title))
+        output.console.print(table)
     output.say(f"\n{len(chosen)} claims. `l2o-theory show CLAIM` explains one, `l2o-theory check` checks them.")

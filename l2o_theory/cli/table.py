@@ -21,13 +21,13 @@ def print_table(output: Output, verdicts: Sequence[Verdict]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold", expand=wide)
     table.add_column("claim", overflow="fold", no_wrap=wide)
     table.add_column("verdict", no_wrap=True)
-    table.add_column("as recorded", no_wrap=True)
+    table.add_column("as recorded" if wide else "", no_wrap=True)
     table.add_column("margin", justify="right", no_wrap=True)
-    table.add_column("seconds", justify="right", no_wrap=True)
+    table.add_column("seconds" if wide else "s", justify="right", no_wrap=True)
     if wide:
         table.add_column("scope", no_wrap=True, overflow="ellipsis", ratio=1)
     for verdict in verdicts:
-        mark = "yes" if verdict.is_as_expected else f"no: {verdict.expected.value}"
+        mark = "✓" if verdict.is_as_expected else f"✗ {verdict.expected.value}" if wide else "✗"
         seconds = verdict.run.get("seconds")
         row: list[Text | str] = [
             Text(verdict.claim),
