@@ -240,7 +240,8 @@ def _draw(config: Configuration, out: Path, results: dict[Setting, Any]) -> tupl
     caption = [
         f"Meta-gradient of G = (1/t) log f(w_t) through t steps; eigenvalues ({spectrum}), start ({start}). "
         "Dashed verticals, with",
-        "their t: predicted start of each regime. Crosses: the gradient is NaN. Shaded: it is computed as 0.",
+        "their t: predicted start of each regime. Crosses: the gradient is NaN. Shaded: it is computed as 0. "
+        f"torch {torch.__version__}.",
     ]
     shape = {"sharex": True, "sharey": "row"}
     with Canvas(2, len(step_sizes), height=4.0, seed=None, caption=caption, **shape) as canvas:

@@ -24,7 +24,7 @@ from l2o_theory.claims.discovery import load_plugin, plugin_folder
 from l2o_theory.errors import ClaimError, InputError
 from l2o_theory.figures.configuration import load_configuration
 from l2o_theory.figures.expectation import Comparison, Outcome, compare, load_expectations
-from l2o_theory.figures.pieces import Pieces, fingerprint
+from l2o_theory.figures.pieces import Pieces, fingerprint, versions
 from l2o_theory.figures.table import write_file
 
 Progress = Callable[[str, int, int], None]
@@ -164,6 +164,7 @@ def _record(result: ExperimentResult, config: Mapping[str, Any]) -> dict[str, An
     return {
         "experiment": result.name,
         "version": __version__,
+        "versions": versions(),
         "outcome": result.outcome,
         "quick": result.quick,
         "config": {name: _plain(value) for name, value in config.items()},

@@ -17,11 +17,14 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _LIBRARIES = ("numpy", "scipy", "torch", "python-flint")
 
 
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that decide a number."""
+    return {"python": platform.python_version(), **{library: metadata.version(library) for library in _LIBRARIES}}
+
+
 def fingerprint(*folders: Path) -> str:
     """Digest of all but the parameters that decides a number: sources of the package and of `folders`, versions."""
-    digest = hashlib.sha256(platform.python_version().encode())
-    for library in _LIBRARIES:
-        digest.update(f"{library} {metadata.version(library)};".encode())
+    digest = hashlib.sha256(json.dumps(versions()).encode())
     for folder in (_PACKAGE, *folders):
         for path in sorted(folder.rglob("*.py")):
             digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
