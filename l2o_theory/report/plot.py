@@ -63,8 +63,8 @@ def predicted_against_observed(table: Sequence[Mapping[str, Any]]) -> Markup | N
     )
     ticks = "".join(
         f'<text x="{left + (right - left) * share(value):.1f}" y="{bottom + 18}" text-anchor="middle">'
-        f'{numerals.short(value)}</text><text x="{left - 8}" y="{bottom - (bottom - top) * share(value) + 4:.1f}" '
-        f'text-anchor="end">{numerals.short(value)}</text>'
+        f'{numerals.cell(value)}</text><text x="{left - 8}" y="{bottom - (bottom - top) * share(value) + 4:.1f}" '
+        f'text-anchor="end">{numerals.cell(value)}</text>'
         for value in ((low, high) if high > low else (low,))
     )
     axes = "logarithmic" if logarithmic else "linear"
@@ -72,8 +72,8 @@ def predicted_against_observed(table: Sequence[Mapping[str, Any]]) -> Markup | N
         f'<svg class="scatter" viewBox="0 0 360 250" role="img" aria-label="observed against predicted, {axes} axes, '
         f'{len(pairs)} rows; the dashed line is equality"><path class="axis" d="M{left} {top}V{bottom}H{right}"/>'
         f'<path class="equal" d="M{left} {bottom}L{right} {top}"/>{dots}{ticks}'
-        f'<text class="name" x="{(left + right) / 2}" y="{bottom + 36}" text-anchor="middle">predicted ({axes})</text>'
-        f'<text class="name" x="14" y="{(top + bottom) / 2}" text-anchor="middle" '
+        f'<text x="{(left + right) / 2}" y="{bottom + 36}" text-anchor="middle">predicted ({axes})</text>'
+        f'<text x="14" y="{(top + bottom) / 2}" text-anchor="middle" '
         f'transform="rotate(-90 14 {(top + bottom) / 2})">observed</text></svg>'
     )
 
