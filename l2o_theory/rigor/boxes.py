@@ -104,7 +104,7 @@ class _Bisection:
         return [name, *(self.tree(half, depth + 1) for half in _halves(ranges, name))]
 
     def best_split(self, ranges: Ranges) -> str:
-        """The variable that alone, the others at their middle, moves the slack most; the widest if that says nothing."""
+        """The variable that alone, the others at their middle, moves the slack most; else the widest."""
         initial, centre = self.box.exact(), _centre(ranges)
         middle = self.slack(centre)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 Monomial = tuple[tuple[str, int], ...]
 _LARGEST_POWER = 64  # a certificate needs small powers; symbolic t never reaches the polynomials
-_MOST_PRODUCTS = 1_000_000  # of monomials in one multiplication; a certificate needs a few hundred
+_MOST_PRODUCTS = 50_000  # of monomials in one multiplication; a certificate needs a few hundred
 
 
 class Polynomial(dict[Monomial, Fraction]):
