@@ -63,5 +63,10 @@ def _print(output: Output, comparisons: Iterable[Comparison]) -> None:
             ("left ", comparison.left_exact, comparison.left),
             ("right", comparison.right_exact, comparison.right),
         ):
-            about = f" = {decimal}" if exact and exact != decimal else ""
-            output.say(f"    {side} = {exact or decimal}{about}")
+            about = f" = {_short(decimal)}" if "/" in exact else ""
+            output.say(f"    {side} = {exact or _short(decimal)}{about}")
+
+
+def _short(decimal: str) -> str:
+    """Without the zeros that only fill up the digits."""
+    return decimal.rstrip("0").rstrip(".") if "." in decimal and "e" not in decimal else decimal

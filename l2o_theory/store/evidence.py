@@ -46,7 +46,7 @@ def write(folder: Path, claim: str, kind: str, content: Mapping[str, Any]) -> Re
     """
     document = {"format": FORMAT, "claim": claim, "kind": kind, "content": finite(content)}
     try:
-        text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False)
+        text = json.dumps(document, indent=1, allow_nan=False)  # keys unsorted: definitions build on earlier ones
     except (TypeError, ValueError) as error:
         raise StoreError(f"{claim}: the {kind} is not plain JSON data ({error}); mend what produced it") from None
     data = (text + "\n").encode()

@@ -123,7 +123,7 @@ class Ledger:
     def insert(self, row: Row) -> None:
         """Add or replace the row of its claim, budget and seed; call it inside `writing`."""
         sequence = "(SELECT coalesce(max(sequence), 0) + 1 FROM verdicts)"
-        verdict = json.dumps(row.verdict, sort_keys=True, allow_nan=False)
+        verdict = json.dumps(row.verdict, allow_nan=False)
         evidence = json.dumps([asdict(reference) for reference in row.evidence])
         self._connection.execute(
             f"INSERT OR REPLACE INTO verdicts VALUES ({sequence}, ?, ?, ?, ?, ?, ?, ?)",

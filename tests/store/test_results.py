@@ -15,9 +15,10 @@ import pytest
 
 from l2o_theory.claims.verdict import Evidence, MutationResult, Status, Verdict
 from l2o_theory.errors import StoreError
+from l2o_theory.rigor import kernel
 from l2o_theory.store import atomic, evidence, keys
-from l2o_theory.store.ledger import SCHEMA, Ledger
-from l2o_theory.store.results import EVIDENCE, LEDGER, Results
+from l2o_theory.store.ledger import EVIDENCE, LEDGER, SCHEMA, Ledger
+from l2o_theory.store.results import Results
 
 VERDICT = Verdict(
     "toy/one",
@@ -81,6 +82,32 @@ def test_evidence_is_named_by_the_digest_of_its_bytes(tmp_path: Path) -> None:
     for path in (tmp_path / EVIDENCE).iterdir():
         assert hashlib.sha256(path.read_bytes()).hexdigest()[:16] in path.name
         assert json.loads(path.read_text())["claim"] == "toy/one"
+
+
+def test_a_certificate_keeps_the_order_of_its_definitions(tmp_path: Path) -> None:
+    """Each definition may use earlier ones, in whatever order the alphabet has them: sorted, the kernel refuses it."""
+    certificate = {
+        "kind": "proof",
+        "definitions": {"z": "x + 1", "a": "z + 1"},
+        "assumptions": {"positive": "x > 0"},
+        "goals": ["a > 0"],
+        "steps": [
+            {
+                "name": "s",
+                "by": "posit",
+                "goal": "a > 0",
+                "terms": [{"coef": "1", "of": {"positive": 1}}, {"coef": "2"}],
+            }
+        ],
+        "witness": {"x": "1"},
+    }
+    kernel.check(certificate)
+    with pytest.raises(kernel.Rejected):
+        kernel.check({**certificate, "definitions": dict(sorted(certificate["definitions"].items()))})  # type: ignore[attr-defined]
+    record(tmp_path, replace(VERDICT, evidence=(Evidence("certificate", certificate),)))
+    stored = reusable(tmp_path)
+    assert stored is not None
+    kernel.check(stored.evidence[0].content)
 
 
 @pytest.mark.parametrize("damage", ["edit", "cut", "delete"])
