@@ -1,4 +1,4 @@
-"""Margins, compiled: a statement's text as one Python function over 64-bit balls, for searching only.
+"""Margins, compiled: a statement's text as one Python function over balls, for searching only.
 
 The same syntax trees that the statement language walks are written out once as Python source; names and operations are
 checked against the grammar while they are written. The values are ball midpoints: exponents never leave the range, as
@@ -22,17 +22,20 @@ from l2o_theory.rigor.statement import Statement
 Point = Mapping[str, Any]
 """Values of all parameters, exact or float; vectors as sequences."""
 
-BITS = 64
 TOLERANCE = 1e-13
 """Relative gaps below this are taken as equality in hypotheses: far above 64-bit rounding, far below what we draw."""
 
+_EQUAL = -1e-300  # equality violates a strict relation, by as little as can be
 _OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 _OVER_INDEX = {"sum", "prod", "max", "min"}
 _STRICT = (ast.Lt, ast.Gt, ast.NotEq)
 
 
 class Slack(NamedTuple):
-    """Signed slacks in [-1, 1], (right - left)/(|left| + |right|); negative means violated.
+    """Signed slacks (right - left)/(|left| + |right|) from -1 on; negative means violated.
+
+    Where the sides have opposite signs this is stuck at 1; then it is 1 + d/(1 + d) with d = right - left, so that an
+    optimiser still sees a slope.
 
     Attributes:
         hypotheses: the smallest over the hypotheses, 0 where one holds with equality.
@@ -43,18 +46,22 @@ class Slack(NamedTuple):
     conclusion: float
 
 
-def compile_margin(statement: Statement) -> Callable[[Point], Slack]:
+def compile_margin(statement: Statement, bits: int = 64) -> Callable[[Point], Slack]:
     """Return the function point -> Slack; it never raises on undefined values (nan, or -1 in a hypothesis).
+
+    Args:
+        statement: to be compiled.
+        bits: precision of the balls whose midpoints are compared.
 
     Raises:
         ClaimError: the text steps outside the statement language.
     """
-    with balls.precision(BITS):
+    with balls.precision(bits):
         hypotheses, conclusion = _Writer(statement).functions()
     naturals = {p.name for p in statement.parameters if p.kind == "natural"}
 
     def margin(point: Point) -> Slack:
-        with balls.precision(BITS):
+        with balls.precision(bits):
             try:
                 values = {name: int(v) if name in naturals else _balls(v) for name, v in point.items()}
                 slack, world = hypotheses(**values)
@@ -183,26 +190,27 @@ class _Writer:
                     pair = ast.Tuple(elts=[left, right], ctx=ast.Load())
                     entry = f"{gap}({type(op).__name__!r}, {self.number(left)}, {self.number(right)})"
                     gaps.append(f"*{self.listed(pair, entry)}")
-                return f"_min([1.0, {', '.join(gaps)}])"
+                return f"_min([2.0, {', '.join(gaps)}])"
             case ast.Call(func=ast.Name(id="all"), args=[argument]):
                 return self.slack(argument, gap)
         raise language.Malformed(f"{ast.unparse(node)} is not a relation")
 
 
 def _gap(op: str, left: Any, right: Any) -> float:
-    size = abs(left) + abs(right)
-    slack = 0.0 if size == 0 else float(flint.arb(right - left) / size)
+    difference, size = right - left, abs(left) + abs(right)
+    if op in ("GtE", "Gt"):
+        difference = -difference
+    slack = 0.0 if size == 0 else float(flint.arb(difference) / size)
     if math.isnan(slack):
         raise ValueError("undefined")
-    if op in ("GtE", "Gt"):
-        slack = -slack
-    elif op == "Eq":
-        slack = -abs(slack)
-    elif op == "NotEq":
-        slack = abs(slack)
-    if slack == 0 and op in ("Lt", "Gt", "NotEq"):
-        return -1e-300  # equality violates a strict relation, by as little as can be
-    return slack
+    if op in ("Eq", "NotEq"):
+        return -abs(slack) if op == "Eq" else abs(slack) or _EQUAL
+    if slack == 0:
+        return _EQUAL if op in ("Lt", "Gt") else 0.0
+    if slack < 1:
+        return slack
+    distance = float(flint.arb(difference))
+    return 1.0 + (distance / (1.0 + distance) if math.isfinite(distance) else 1.0)
 
 
 def _loose(op: str, left: Any, right: Any) -> float:
@@ -210,7 +218,7 @@ def _loose(op: str, left: Any, right: Any) -> float:
     slack = _gap(op, left, right)
     if abs(slack) > TOLERANCE:
         return slack
-    return -1e-300 if op in ("Lt", "Gt", "NotEq") else 0.0
+    return _EQUAL if op in ("Lt", "Gt", "NotEq") else 0.0
 
 
 def _ratio(left: int, right: int) -> flint.arb:

@@ -21,6 +21,7 @@ HORIZONS = (1, 2, 3, 10, 100, 1000)
 
 _LENGTHS = (0, 1, 2, 3)
 _POPULATION = 16
+_FINALISTS = 3
 _MOST_SHAPES = 24
 
 
@@ -57,11 +58,10 @@ def evolve(scout: Scout, *, seed: int, evaluations: int) -> None:
         return
     each = max(4, evaluations // (2 * _POPULATION * len(options)))
     bests = sorted((_run(scout, s, generator, each) for s in options), key=lambda best: best.value)
-    for share in (4, 8, 16):
-        best = bests.pop(0)
-        again = _run(scout, best.shape, generator, evaluations // (share * _POPULATION), best.population)
-        bests = sorted([*bests, again, best], key=lambda b: b.value)
-    _polish(scout, bests[0], evaluations // 16)
+    generations = evaluations // (6 * _POPULATION)
+    longer = [_run(scout, best.shape, generator, generations, best.population) for best in bests[:_FINALISTS]]
+    for best in sorted(longer, key=lambda best: best.value)[:2]:
+        _polish(scout, best, evaluations // 16)
 
 
 def _run(

@@ -49,8 +49,8 @@ class Budget:
     def named(cls, name: str) -> Budget:
         """The preset "quick" (about a second per true statement) or "full" (about a minute)."""
         presets = {
-            "quick": cls(drawn=150, random=1500, evolved=4000, climbed=800, confirmations=12, seconds=20.0),
-            "full": cls(drawn=2000, random=80_000, evolved=200_000, climbed=40_000, confirmations=200, seconds=300.0),
+            "quick": cls(drawn=150, random=1500, evolved=4000, climbed=800, confirmations=12, seconds=60.0),
+            "full": cls(drawn=2000, random=80_000, evolved=200_000, climbed=40_000, confirmations=200, seconds=600.0),
         }
         if name not in presets:
             raise InputError(f"budget must be one of {sorted(presets)}, got {name!r}; choose one of them")
@@ -65,9 +65,9 @@ class Hunt:
         counterexample: confirmed exactly, or None (which is no proof that there is none).
         examples_run: points evaluated, over all strategies.
         admissible: how many of them satisfied the hypotheses.
-        smallest_margin: (right - left)/(|left| + |right|) at its smallest, in 64-bit balls; nan if none was admissible.
+        smallest_margin: (right - left)/(|left| + |right|) at its smallest, by midpoints; nan if none was admissible.
         margin_at: where.
-        float_only_violations: points with a negative margin that exact arithmetic did not confirm.
+        float_only_violations: points with a negative margin at 64 bits that closer arithmetic did not confirm.
         strategies: (name, points evaluated) of each strategy.
         closest: instances of the smallest margins, for a later hunt to start from.
         seed: that fixes all random streams.
@@ -176,7 +176,7 @@ def _climb(scout: Scout, random: Random, count: int) -> None:
 def _perturbed(statement: Statement, instance: Instance, random: Random) -> Instance:
     """The instance with one or two reals moved, or one share's weight moved to another share."""
     new: dict[str, Any] = {name: list(v) if isinstance(v, tuple) else [v] for name, v in instance.items()}
-    for p in random.choices(statement.parameters, k=random.randint(1, 2)):
+    for p in random.choices(statement.parameters, k=random.randint(1, 2)) if statement.parameters else ():
         entries = new[p.name]
         if not entries:
             continue

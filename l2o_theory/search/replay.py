@@ -195,4 +195,5 @@ def _digits(value: Fraction) -> int:
 
 def _decimal(value: Any) -> str:
     number = balls.ball(value) if isinstance(value, Fraction) else value
-    return str(number.str(_DIGITS, radius=False))
+    mantissa, e, exponent = str(number.str(_DIGITS, radius=False)).partition("e")
+    return (mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa) + e + exponent

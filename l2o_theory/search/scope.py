@@ -39,8 +39,10 @@ class Scope:
 
     def value(self, text: str | None, row: Mapping[str, Any] | None = None) -> Any:
         """Value of an expression, None where it has none (no text, later names, division by zero)."""
-        if text is None:
-            return None
+        if text is None or text in self.values:
+            return text and self.values[text]
+        if text.isdecimal():
+            return self._number(text)
         world = {**self._base, **self.values, **(row or {})}
         try:
             for name, definition in self._definitions.items():

@@ -15,6 +15,9 @@ from l2o_theory.search.cube import exactly
 Progress = Callable[[str, int, float], None]
 """Called now and then with (strategy, points evaluated so far, smallest margin so far)."""
 
+_FINE_BITS = 512
+_FINE_NOISE = 2.0**-256  # equality, for all that 512 bits can tell after cancellation
+
 KEPT = 8
 """How many of the closest calls are remembered."""
 
@@ -34,7 +37,7 @@ class Scout:
     Attributes:
         counterexample: the first confirmed violation, if any.
         counts: points evaluated, per strategy.
-        float_only: points with a negative margin that did not become a counterexample.
+        float_only: points with a negative margin at 64 bits that did not become a counterexample.
         smallest: the smallest margin seen on an admissible point; nan before the first.
         closest: exact instances of the smallest margins, the smallest first.
     """
@@ -48,6 +51,7 @@ class Scout:
         self.float_only = 0
         self.admissible = 0
         self._margin = compile_margin(statement)
+        self._fine_margin = compile_margin(statement, _FINE_BITS)
         self._doubt = TOLERANCE if touches(statement) else 0.0
         self._deadline = time.monotonic() + seconds
         self._confirmations = confirmations
@@ -66,7 +70,7 @@ class Scout:
         return tuple(instance for _, _, instance in self._near)
 
     def look(self, point: Point, strategy: str) -> float:
-        """Evaluate a point: its margin, or a value in [1, 2] by how far its hypotheses fail.
+        """Evaluate a point: its margin, below 2, or a value in [2, 3] by how far its hypotheses fail.
 
         Raises:
             Stop: a counterexample is at hand, or the time is up (again at every later call).
@@ -83,12 +87,17 @@ class Scout:
             self._progress(strategy, self.counts.total(), self.smallest)
         slack = self._margin(point)
         if not slack.hypotheses >= 0 or math.isnan(slack.conclusion):
-            return 1.0 - min(0.0, slack.hypotheses)
+            return 2.0 - min(0.0, slack.hypotheses)
         self.admissible += 1
-        self._keep(slack.conclusion, point)
-        if slack.conclusion < 0 or slack.conclusion <= self._doubt:
-            self._confirm(point, slack.conclusion, strategy)
-        return slack.conclusion
+        margin = slack.conclusion
+        if margin < 0 or margin <= self._doubt:
+            margin = self._fine_margin(point).conclusion  # what was rounding at 64 bits is not worth confirming
+            margin = 0.0 if abs(margin) < _FINE_NOISE else margin
+            if margin < 0 or margin <= self._doubt:
+                self._confirm(point, margin, strategy)
+            self.float_only += self.counterexample is None and slack.conclusion < 0
+        self._keep(min(margin, 1.0), point)
+        return margin
 
     def _keep(self, margin: float, point: Point) -> None:
         if len(self._near) == KEPT and margin >= self._near[-1][0]:
@@ -107,4 +116,3 @@ class Scout:
                 self.counterexample = certify(self.statement, exactly(self.statement, point))
             else:
                 self.counterexample = confirm(self.statement, point, margin=self._margin)
-        self.float_only += self.counterexample is None and margin < 0

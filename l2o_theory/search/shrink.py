@@ -13,7 +13,8 @@ from l2o_theory.search.scope import Scope
 
 _DENOMINATORS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10**4, 10**5, 10**6, 10**8)
 _NATURALS = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200, 300, 500, 1000, 10**4, 10**6)
-_PLAIN = (Fraction(1), Fraction(1, 2), Fraction(2), Fraction(0))
+_POSITIVE = tuple(map(Fraction, ("1", "1/2", "2", "3", "1/3", "4", "1/4", "5", "10", "1/10", "100", "1/100")))
+_PLAIN = {Fraction(0), *_POSITIVE, *(-value for value in _POSITIVE)}
 
 Slot = tuple[str, int]
 """A parameter and, for vectors, which entry (else 0)."""
@@ -56,7 +57,7 @@ def shrunk(statement: Statement, instance: Instance, judge: Judge, decisions: in
 def complexity(instance: Instance) -> int:
     """What shrinking reduces: bits of all numerators and denominators, with a toll per number and per minus sign."""
     return sum(
-        2 + v.numerator.bit_length() + v.denominator.bit_length() + (v < 0)
+        8 + v.numerator.bit_length() + v.denominator.bit_length() + (v < 0)
         for value in instance.values()
         for v in _entries(value)
     )
@@ -76,13 +77,15 @@ def slots(instance: Instance) -> dict[Slot, Fraction]:
     return {(name, i): v for name, value in instance.items() for i, v in enumerate(_entries(value))}
 
 
-def refilled(statement: Statement, instance: Instance, values: Mapping[Slot, Fraction]) -> Instance:
-    """The instance with new numbers; the share that was largest takes up the rest to 1."""
+def refilled(
+    statement: Statement, instance: Instance, values: Mapping[Slot, Fraction], kept: Slot | None = None
+) -> Instance:
+    """The instance with new numbers; the share that was largest, other than `kept`, takes up the rest to 1."""
     values = dict(values)
     names = {p.name for p in statement.parameters if p.kind == "share"}
     shares = [slot for slot in values if slot[0] in names]
-    if shares:
-        largest = max(shares, key=lambda slot: _entries(instance[slot[0]])[slot[1]])
+    if takers := [slot for slot in shares if slot != kept]:
+        largest = max(takers, key=lambda slot: _entries(instance[slot[0]])[slot[1]])
         values[largest] = 1 - sum((values[slot] for slot in shares if slot != largest), Fraction(0))
     return {
         name: tuple(values[name, i] for i in range(len(old))) if isinstance(old, tuple) else values[name, 0]
@@ -117,7 +120,7 @@ def _without(statement: Statement, k: int, instance: Instance) -> Iterator[Insta
 def _shortened(statement: Statement, p: Parameter, i: int, instance: Instance) -> Iterator[Instance]:
     numbers = slots(instance)
     for simpler in _simpler(p, numbers.get((p.name, i), Fraction(0))):
-        yield refilled(statement, instance, {**numbers, (p.name, i): simpler})
+        yield refilled(statement, instance, {**numbers, (p.name, i): simpler}, (p.name, i))
 
 
 def _simpler(parameter: Parameter, value: Fraction) -> list[Fraction]:
@@ -131,7 +134,7 @@ def _simpler(parameter: Parameter, value: Fraction) -> list[Fraction]:
         if value and rounded(1 / value, denominator)
     }
     near |= {round(value) + sign * Fraction(1, 10**k) for k in range(1, 5) for sign in (-1, 1)}
-    return [v for v in sorted(near | set(_PLAIN), key=_bits) if _bits(v) < _bits(value)]
+    return [v for v in sorted(near | _PLAIN, key=_bits) if _bits(v) < _bits(value)]
 
 
 def _bits(value: Fraction) -> tuple[int, Fraction]:
