@@ -26,7 +26,7 @@ UNDERFLOW = {"float32": 150 * math.log(2), "float64": 1075 * math.log(2)}
 def thresholds(step_size: float, dtype: str) -> dict[str, int]:
     """First horizon of each failure by the formulas of the module docstring (eigenvalue of the larger |1 - eta l|)."""
     ratio, eigenvalue, coefficient = max(
-        (abs(1 - step_size * l), l, c) for l, c in zip(EIGENVALUES, COEFFICIENTS, strict=True)
+        (abs(1 - step_size * value), value, c) for value, c in zip(EIGENVALUES, COEFFICIENTS, strict=True)
     )
     largest, smallest, a = OVERFLOW[dtype], UNDERFLOW[dtype], coefficient**2 * eigenvalue
     if ratio < 1:
@@ -93,7 +93,9 @@ def _observe_thresholds(seed: int) -> Measurement:
         for dtype in ("float32", "float64"):
             for failure, predicted in thresholds(step_size, dtype).items():
                 observed = _first(step_size, dtype, failure, predicted)
-                rows.append({"case": name, "dtype": dtype, "failure": failure, "predicted": predicted, "observed": observed})
+                rows.append(
+                    {"case": name, "dtype": dtype, "failure": failure, "predicted": predicted, "observed": observed}
+                )
     gaps = [abs(row["predicted"] - row["observed"]) for row in rows]
     halved = any(abs(row["predicted"] / 2 - row["observed"]) > 1 for row in rows)
     swapped = any(abs(row["predicted"] * 8 - row["observed"]) > 1 for row in rows if row["dtype"] == "float32")
@@ -131,7 +133,14 @@ def _silent(seed: int) -> Measurement:
         first = thresholds(3.0, dtype)
         for steps in (first["gradient 0"] + 1, first["gradient nan"] - 2):
             observed = _naive(3.0, steps, dtype)[1]
-            rows.append({"dtype": dtype, "t": steps, "predicted": float(quadratic.meta_gradient(3.0, steps, objective="log_final")), "observed": observed})
+            rows.append(
+                {
+                    "dtype": dtype,
+                    "t": steps,
+                    "predicted": float(quadratic.meta_gradient(3.0, steps, objective="log_final")),
+                    "observed": observed,
+                }
+            )
     before = _naive(3.0, thresholds(3.0, "float64")["gradient 0"] - 2, "float64")[1]
     fault = "zero already before the threshold"
     return Measurement(
@@ -166,8 +175,16 @@ def _safe(seed: int) -> Measurement:
         for dtype, steps in (("float32", 100), ("float32", 2000), ("float64", 600), ("float64", 2000)):
             exact = _reference(quadratic, step_size, steps, dtype)
             observed = _renormalised(step_size, steps, dtype)
-            rows.append({"case": name, "dtype": dtype, "t": steps, "predicted": exact, "observed": observed,
-                         "relative_error": abs(observed / exact - 1)})
+            rows.append(
+                {
+                    "case": name,
+                    "dtype": dtype,
+                    "t": steps,
+                    "predicted": exact,
+                    "observed": observed,
+                    "relative_error": abs(observed / exact - 1),
+                }
+            )
     lost = abs(_renormalised(3.0, 100, "float64", keep_lengths=False) / rows[-1]["predicted"] - 1) > bar["float64"]
     naive = math.isnan(_naive(1.0, 2000, "float64")[1])
     faults = {"lengths forgotten": lost, "naive graph used instead": naive}

@@ -62,14 +62,20 @@ WITHOUT_MOMENTUM = Claim(
             Step(
                 "squares",
                 "middle <= (one + two)/2",
-                terms=(times(coef="3", square="(2-eta-zeta)*(zeta-eta)/4"), times(coef="1/2", square="(zeta-eta)**2/4")),
+                terms=(
+                    times(coef="3", square="(2-eta-zeta)*(zeta-eta)/4"),
+                    times(coef="1/2", square="(zeta-eta)**2/4"),
+                ),
             ),
         ),
         definitions={"one": "(1-eta)**4/2", "two": "(1-zeta)**4/2", "middle": "(1-(eta+zeta)/2)**4/2"},
     ),
     mutations=(
         Mutation("maximum of the two halved", {"conclusion": "middle <= max(one, two)/2"}),
-        Mutation("odd power", {"definitions": {"one": "(1-eta)**3/2", "two": "(1-zeta)**3/2", "middle": "(1-(eta+zeta)/2)**3/2"}}),
+        Mutation(
+            "odd power",
+            {"definitions": {"one": "(1-eta)**3/2", "two": "(1-zeta)**3/2", "middle": "(1-(eta+zeta)/2)**3/2"}},
+        ),
         Mutation("1 percent stronger", {"conclusion": "101*middle <= 100*(one + two)/2"}),
     ),
 )

@@ -6,6 +6,8 @@ covariance diag(s): F = 1/2 sum_k l_k [r_k^(2t) m_k + eta^2 s_k (1 - r_k^(2t))/(
 Reference for the bias: Wu, Ren, Liao, Grosse, ICLR 2018. The formulas and numbers: derived here.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from l2o_theory.claims import Claim, Measurement, Mutation, Status
@@ -31,7 +33,16 @@ SHORT_IS_SMALL = Claim(
         conclusion="longer <= 0",
     ),
     witness={**setting.WITNESS, "eta": "1/2"},
-    counterexample={"L": "1", "alpha": "1/2", "w1": "1/100", "wd": "99/100", "w_i": [], "l_i": [], "t": "1", "eta": "5/3"},
+    counterexample={
+        "L": "1",
+        "alpha": "1/2",
+        "w1": "1/100",
+        "wd": "99/100",
+        "w_i": [],
+        "l_i": [],
+        "t": "1",
+        "eta": "5/3",
+    },
 )
 
 TWO_EIGENVALUES = Claim(
@@ -58,9 +69,18 @@ TWO_EIGENVALUES = Claim(
     ),
     witness={"L": "1", "alpha": "1/3", "rho": "1/4", "sigma": "1/2"},
     mutations=(
-        Mutation("ratios beyond 1", {"hypotheses": {"ratios": "0 < rho < sigma < 2"},
-                                    "parameters": (setting.SMOOTHNESS, setting.STRONG_CONVEXITY, Parameter("rho", low="0", high="2"),
-                                                   Parameter("sigma", low="rho", high="2", landmarks=("3/2",)))}),
+        Mutation(
+            "ratios beyond 1",
+            {
+                "hypotheses": {"ratios": "0 < rho < sigma < 2"},
+                "parameters": (
+                    setting.SMOOTHNESS,
+                    setting.STRONG_CONVEXITY,
+                    Parameter("rho", low="0", high="2"),
+                    Parameter("sigma", low="rho", high="2", landmarks=("3/2",)),
+                ),
+            },
+        ),
         Mutation("decreasing", {"conclusion": "(1+rho)*(L+sigma*alpha) > (1+sigma)*(L+rho*alpha)"}),
         Mutation("limit 1/L", {"conclusion": "(1+sigma)*L < L + sigma*alpha"}),
     ),
@@ -95,14 +115,17 @@ def _noisy_optima(seed: int) -> Measurement:
     values = [row["observed"] for row in rows]
     spacing = (1.9 / 1e-4) ** (1 / 3999) - 1  # the grid resolves a step size to this relative width
     agree = all(abs(row["observed"] / row["predicted"] - 1) <= 2 * spacing + 1e-6 for row in rows)
-    falls = all(a > b for a, b in zip(values, values[1:], strict=False))
-    rises = any(a < b for a, b in zip(values, values[1:], strict=False))
+    falls = all(a > b for a, b in pairwise(values))
+    rises = any(a < b for a, b in pairwise(values))
     quiet = float(np.geomspace(1e-4, 1.9, 4000)[np.argmin(_noisy_loss(np.geomspace(1e-4, 1.9, 4000), 100, scale=0.0))])
-    caught = {"the best noisy step grows with the horizon": not rises, "noise forgotten in the recursion": abs(quiet / rows[5]["predicted"] - 1) > 0.1}
+    caught = {
+        "the best noisy step grows with the horizon": not rises,
+        "noise forgotten in the recursion": abs(quiet / rows[5]["predicted"] - 1) > 0.1,
+    }
     return Measurement(
         holds=agree and falls,
         table=tuple(rows),
-        margin=min(1 - b / a for a, b in zip(values, values[1:], strict=False)),
+        margin=min(1 - b / a for a, b in pairwise(values)),
         arithmetic="float64 recursion on a grid of 4000 step sizes",
         refuted_faults=tuple(name for name, found in caught.items() if found),
         accepted_faults=tuple(name for name, found in caught.items() if not found),
@@ -153,10 +176,19 @@ def _greedy_bias(seed: int) -> Measurement:
     for steps in (10, 1000):
         greedy = sgd.greedy_step_sizes(steps)
         best = float(sgd.loss(sgd.optimal_step_size(steps), steps))
-        rows.append({"t": steps, "method": "greedy", "predicted": float(sgd.loss_of_schedule(greedy)), "observed": _greedy_run(steps)})
+        rows.append(
+            {
+                "t": steps,
+                "method": "greedy",
+                "predicted": float(sgd.loss_of_schedule(greedy)),
+                "observed": _greedy_run(steps),
+            }
+        )
         rows.append({"t": steps, "method": "best constant", "predicted": best, "observed": _constant_best(steps)})
     short_greedy, short_constant, long_greedy, long_constant = (row["observed"] for row in rows)
-    agree = all(abs(row["observed"] / row["predicted"] - 1) < 1e-3 for row in rows)  # the grid's resolution, squared, is far below
+    agree = all(
+        abs(row["observed"] / row["predicted"] - 1) < 1e-3 for row in rows
+    )  # the grid's resolution, squared, is far below
     quiet = _greedy_run(100, noiseless=True) < _constant_best(100, noiseless=True)
     faults = {"greedy is never worse": not long_greedy <= long_constant, "the bias needs no noise": quiet}
     return Measurement(

@@ -28,7 +28,11 @@ GRADIENT = Claim(
     scope="all spectra, weights and schedules of any length, all changes s of one step size",
     expected=Status.PROVED,
     formal=Statement(
-        parameters=(*TASK, Parameter("eta", landmarks=("0", "1"), meaning="eta_j"), Parameter("s", landmarks=("1", "-1"), meaning="change of eta_j")),
+        parameters=(
+            *TASK,
+            Parameter("eta", landmarks=("0", "1"), meaning="eta_j"),
+            Parameter("s", landmarks=("1", "-1"), meaning="change of eta_j"),
+        ),
         hypotheses=POSITIVE,
         definitions={
             "F": "sum(x_i*q_i*(1-eta*l_i)**2)/2",
@@ -79,7 +83,15 @@ MIXED = Claim(
         },
         conclusion="both - one - other + F == s*u*(mixed + s*A + u*B + s*u*C)",
     ),
-    witness={"l_i": ["1", "1/2"], "x_i": ["1", "2"], "q_i": ["1/4", "1"], "eta": "1/3", "zeta": "1/2", "s": "1/5", "u": "1/7"},
+    witness={
+        "l_i": ["1", "1/2"],
+        "x_i": ["1", "2"],
+        "q_i": ["1/4", "1"],
+        "eta": "1/3",
+        "zeta": "1/2",
+        "s": "1/5",
+        "u": "1/7",
+    },
     mutations=(
         Mutation("factor 2 dropped", {"definitions": {"mixed": "sum(x_i*l_i**2*q_i*(1-eta*l_i)*(1-zeta*l_i))"}}),
         Mutation("one factor dropped", {"definitions": {"mixed": "2*sum(x_i*l_i**2*q_i*(1-eta*l_i))"}}),

@@ -128,6 +128,7 @@ LOWER = Claim(
     ),
 )
 
+
 def _term_at_most_one_27th(index: str, eigenvalue: str) -> tuple[Step, ...]:
     """t l^2 P <= L^2/27: trivial if P <= 0, else by the facts "means" and "bernoulli"; cleared of (2t+1)^2 at the end."""
     goal = f"L**2/27 - t*{eigenvalue}**2*P_{index} >= 0"
@@ -212,8 +213,20 @@ SHARPER = Claim(
         ),
     ),
     mutations=(
-        Mutation("1/28 instead of 1/27", {"definitions": {"least": f"{GROWTH} - (1-w1)*L**2/28"}},
-                 {"L": "1", "alpha": "5/16", "w1": "1/1000000", "wd": "999999/1000000", "w_i": [], "l_i": [], "t": "1", "eta": "129/64"}),
+        Mutation(
+            "1/28 instead of 1/27",
+            {"definitions": {"least": f"{GROWTH} - (1-w1)*L**2/28"}},
+            {
+                "L": "1",
+                "alpha": "5/16",
+                "w1": "1/1000000",
+                "wd": "999999/1000000",
+                "w_i": [],
+                "l_i": [],
+                "t": "1",
+                "eta": "129/64",
+            },
+        ),
         Mutation("nothing subtracted", {"definitions": {"least": GROWTH}}),
         Mutation("no lower limit on eta", {"hypotheses": {"beyond": "eta*L > 1"}}),
     ),
@@ -243,8 +256,11 @@ SMALL_BELOW = Claim(
     counterexample={"L": "1", "alpha": "1/2", "w1": "1/2", "wd": "1/2", "w_i": [], "l_i": [], "t": "1", "eta": "0"},
 )
 
-_RATIO_FACTS = {f"{side}_{k}": Fact(text, setting.ABSOLUTE_POWER, "|1 - eta l| <= m, since l lies in [alpha, L]")
-                for k in "1di" for side, text in (("up", f"P_{k} <= Mo"), ("down", f"-Mo <= P_{k}"))}
+_RATIO_FACTS = {
+    f"{side}_{k}": Fact(text, setting.ABSOLUTE_POWER, "|1 - eta l| <= m, since l lies in [alpha, L]")
+    for k in "1di"
+    for side, text in (("up", f"P_{k} <= Mo"), ("down", f"-Mo <= P_{k}"))
+}
 SMALL_BETWEEN = Claim(
     id="step_size/theorem3/remark_small_between",
     title="Corrected: the meta-gradient is exponentially small for 0 < eta < 2/L",
@@ -264,8 +280,10 @@ SMALL_BETWEEN = Claim(
         definitions={"slope": SLOPE, "C2": total("w*l**2"), "most": "t*C2*Mo"},
         facts=_RATIO_FACTS
         | {
-            "largest": Fact("(m - (1-eta*alpha))*(m - (eta*L-1)) == 0", "definition of m: the larger of 1 - eta alpha "
-                            "and eta L - 1, whichever sign eta has"),
+            "largest": Fact(
+                "(m - (1-eta*alpha))*(m - (eta*L-1)) == 0",
+                "definition of m: the larger of 1 - eta alpha and eta L - 1, whichever sign eta has",
+            ),
         },
         steps=(
             *setting.POSITIVE,
@@ -324,12 +342,21 @@ LARGE_ABOVE = Claim(
     expected=Status.FALSIFIED,
     formal=LOWER.formal.altered(definitions={"least": GROWTH}, conclusion="slope >= least and slope > 0"),
     witness={**setting.WITNESS, "w1": "1/2", "wd": "1/2", "w_i": [], "l_i": [], "eta": "6"},
-    counterexample={"L": "1", "alpha": "1/10", "w1": "1/1000", "wd": "999/1000", "w_i": [], "l_i": [], "t": "1", "eta": "3"},
+    counterexample={
+        "L": "1",
+        "alpha": "1/10",
+        "w1": "1/1000",
+        "wd": "999/1000",
+        "w_i": [],
+        "l_i": [],
+        "t": "1",
+        "eta": "3",
+    },
 )
 
 LARGE_BEYOND = Claim(
     id="step_size/theorem3/remark_large_beyond",
-    title="Corrected: positive and exponentially large once t w1 (eta L - 1)^(2t-1) > (1 - w1)/27",
+    title="Corrected: exponentially large once 27 t w1 (eta L - 1)^(2t-1) >= 2 (1 - w1)",
     source="derived here",
     statement=(
         "For eta > 2/L with 27 t w1 (eta L - 1)^(2t-1) >= 2 (1 - w1): F'(eta) >= 1/2 w1 L^2 t (eta L - 1)^(2t-1) > 0."
@@ -356,7 +383,11 @@ LARGE_BEYOND = Claim(
                 terms=(times("rest"), times("last", "term_d"), times("strong", coef="1/54", square="L")),
                 equal={"grows": "-w1*L**2*t", "unit": "-L**2/27"},
             ),
-            Step("grown", "least > 0", terms=(times("first", "L_positive", "L_positive", "t_positive", "M_positive", coef="1/2"),)),
+            Step(
+                "grown",
+                "least > 0",
+                terms=(times("first", "L_positive", "L_positive", "t_positive", "M_positive", coef="1/2"),),
+            ),
             Step("positive", "slope > 0", using=("enough", "grown"), degree=1),
         ),
     ),

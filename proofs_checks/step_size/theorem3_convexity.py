@@ -53,9 +53,7 @@ STRICTLY_CONVEX = Claim(
     expected=Status.PROVED,
     formal=TWO_STEPS,
     witness=TWO_STEPS_WITNESS,
-    proof=Proof(
-        atoms=INCREASING_ATOMS, definitions=INCREASING_DEFINITIONS, facts=INCREASING_FACTS, steps=INCREASING
-    ),
+    proof=Proof(atoms=INCREASING_ATOMS, definitions=INCREASING_DEFINITIONS, facts=INCREASING_FACTS, steps=INCREASING),
     mutations=(
         Mutation(
             "even power instead of odd",
@@ -87,8 +85,7 @@ UNIQUE_MINIMISER = Claim(
     formal=TWO_STEPS.altered(definitions=AT_ENDS, conclusion="slope_L < 0 < slope_alpha and slope < slope_zeta"),
     witness=TWO_STEPS_WITNESS,
     proof=Proof(
-        atoms=INCREASING_ATOMS
-        | everywhere({"A_": "(1-(1/L)*l)**(2*t-1)", "Z_": "(1-(1/alpha)*l)**(2*t-1)"}),
+        atoms=INCREASING_ATOMS | everywhere({"A_": "(1-(1/L)*l)**(2*t-1)", "Z_": "(1-(1/alpha)*l)**(2*t-1)"}),
         definitions=INCREASING_DEFINITIONS
         | {"slope_L": f"-t*{total('w*l**2*A_')}", "slope_alpha": f"-t*{total('w*l**2*Z_')}"},
         facts=INCREASING_FACTS
@@ -124,10 +121,8 @@ UNIQUE_MINIMISER = Claim(
         ),
     ),
     mutations=(
-        Mutation("the minimiser is always below 2/L", {
-            "definitions": {"slope_alpha": gradient("(2/L)")}}),
-        Mutation("the minimiser is always above 2/(L+alpha)", {
-            "definitions": {"slope_L": gradient("(2/(L+alpha))")}}),
+        Mutation("the minimiser is always below 2/L", {"definitions": {"slope_alpha": gradient("(2/L)")}}),
+        Mutation("the minimiser is always above 2/(L+alpha)", {"definitions": {"slope_L": gradient("(2/(L+alpha))")}}),
         Mutation("order of the two steps dropped", UNORDERED),
     ),
 )
@@ -135,7 +130,7 @@ UNIQUE_MINIMISER = Claim(
 RHO = Parameter("rho", low="0", landmarks=("1", "alpha/L"), meaning="ratio |1 - eta L| / (1 - eta alpha)")
 BALANCED = {"R": "rho**(2*t-1)", "eta": "(1+rho)/(L+rho*alpha)", "C2": total("w*l**2"), "slope": gradient()}
 BALANCED_WITNESS = {**setting.WITNESS, "t": "1"}
-BALANCE_ATOMS = everywhere({"P_": "(1-eta*l)**(2*t-1)"}) 
+BALANCE_ATOMS = everywhere({"P_": "(1-eta*l)**(2*t-1)"})
 BALANCE_FACTS = {
     "end_d": Fact("P_d > 0", setting.POWER_POSITIVE, "1 - eta alpha = (L - alpha)/(L + rho alpha)"),
     "end_1": Fact("P_1 == -R*P_d", setting.POWER_OF_PRODUCT, "1 - eta L = -rho (1 - eta alpha)"),
@@ -185,8 +180,9 @@ BRACKET_BELOW = Claim(
         ),
     ),
     mutations=(
-        Mutation("rho up to the ratio with w1 L^2 in place of C2", {
-            "hypotheses": {"small": "w1*L**2*R <= wd*alpha**2"}}),
+        Mutation(
+            "rho up to the ratio with w1 L^2 in place of C2", {"hypotheses": {"small": "w1*L**2*R <= wd*alpha**2"}}
+        ),
         Mutation("rho twice as large", {"hypotheses": {"small": "C2*(rho/2)**(2*t-1) <= wd*alpha**2"}}),
         Mutation("the opposite sign", {"conclusion": "slope >= 0"}),
     ),
@@ -235,8 +231,9 @@ BRACKET_ABOVE = Claim(
         ),
     ),
     mutations=(
-        Mutation("rho from the ratio with wd alpha^2 in place of C2", {
-            "hypotheses": {"large": "w1*L**2*R >= wd*alpha**2"}}),
+        Mutation(
+            "rho from the ratio with wd alpha^2 in place of C2", {"hypotheses": {"large": "w1*L**2*R >= wd*alpha**2"}}
+        ),
         Mutation("rho half as large", {"hypotheses": {"large": "w1*L**2*(2*rho)**(2*t-1) >= C2"}}),
         Mutation("the opposite sign", {"conclusion": "slope <= 0"}),
     ),

@@ -34,8 +34,11 @@ NEVER_AWAY = Claim(
             Parameter("mu", low="0", landmarks=("1",), meaning="meta-step"),
         ),
         hypotheses={
-            "sign": "g*(eta - opt) >= 0", "below_B": "g <= B", "above_B": "-B <= g",
-            "meta": "mu >= 0", "legal": "opt >= 0",
+            "sign": "g*(eta - opt) >= 0",
+            "below_B": "g <= B",
+            "above_B": "-B <= g",
+            "meta": "mu >= 0",
+            "legal": "opt >= 0",
         },
         definitions={"moved": "eta - mu*g", "new": "max(0, moved)", "R": "max(abs(eta - opt), mu*B)"},
         conclusion="-R <= new - opt <= R",
@@ -57,22 +60,32 @@ NEVER_AWAY = Claim(
                 "not_beyond",
                 "moved - opt <= R",
                 split="g",
-                nonnegative=(Step("falls", "moved - opt <= R", terms=(times("R_right"), times("meta", "not_beyond_case"))),),
+                nonnegative=(
+                    Step("falls", "moved - opt <= R", terms=(times("R_right"), times("meta", "not_beyond_case"))),
+                ),
                 negative=(
                     Step("left_of", "-g*(opt - eta) >= 0", terms=(times("sign"),)),
                     Step("is_left", "opt - eta >= 0", cancel=("not_beyond_case", "left_of")),
-                    Step("rises", "moved - opt <= R", terms=(times("R_meta"), times("is_left"), times("meta", "above_B"))),
+                    Step(
+                        "rises", "moved - opt <= R", terms=(times("R_meta"), times("is_left"), times("meta", "above_B"))
+                    ),
                 ),
             ),
             Step(
                 "not_short",
                 "opt - moved <= R",
                 split="-g",
-                nonnegative=(Step("rises_", "opt - moved <= R", terms=(times("R_left"), times("meta", "not_short_case"))),),
+                nonnegative=(
+                    Step("rises_", "opt - moved <= R", terms=(times("R_left"), times("meta", "not_short_case"))),
+                ),
                 negative=(
                     Step("right_of", "g*(eta - opt) >= 0", terms=(times("sign"),)),
                     Step("is_right", "eta - opt >= 0", cancel=("not_short_case", "right_of")),
-                    Step("falls_", "opt - moved <= R", terms=(times("R_meta"), times("is_right"), times("meta", "below_B"))),
+                    Step(
+                        "falls_",
+                        "opt - moved <= R",
+                        terms=(times("R_meta"), times("is_right"), times("meta", "below_B")),
+                    ),
                 ),
             ),
             Step("at_least", "-R <= new - opt", terms=(times("not_short"), times("new_moved"))),
@@ -135,9 +148,18 @@ SLOPE_BOUND = Claim(
     witness={"L": "1", "alpha": "1/4", "t": "2", "rho": "1", "away": "1/2"},
     mutations=(
         Mutation("eps0 not capped", {"definitions": {"eps0": "abs(away)*10"}}),
-        Mutation("twenty times larger", {"definitions": {
-            "g": "40*eps0*(2*t-1)*x*alpha**3/(exp(1)*q*beta**2) / (1 + root(q/(x*alpha), 2*t)*L*abs(away)/beta)"}}),
-        Mutation("no decay in the distance", {"definitions": {"g": "2*eps0*(2*t-1)*x*alpha**3/(q*beta**2)*(1+L*abs(away))**2"}}),
+        Mutation(
+            "twenty times larger",
+            {
+                "definitions": {
+                    "g": "40*eps0*(2*t-1)*x*alpha**3/(exp(1)*q*beta**2) / (1 + root(q/(x*alpha), 2*t)*L*abs(away)/beta)"
+                }
+            },
+        ),
+        Mutation(
+            "no decay in the distance",
+            {"definitions": {"g": "2*eps0*(2*t-1)*x*alpha**3/(q*beta**2)*(1+L*abs(away))**2"}},
+        ),
     ),
     notes="Very loose: in the runs behind it g/|G'| never exceeded 0.16.",
 )
@@ -152,7 +174,10 @@ _CASES = (  # eigenvalues, weights, start, tolerance, steps: chosen so that k' i
 def _last_exit(case: tuple[tuple[str, ...], tuple[str, ...], str, str, int], optimum: float, meta_steps: int) -> int:
     """Meta-step after which the float64 iterate stays within the tolerance, by the plain recursion."""
     eigenvalues, weights, start, tolerance, steps = case
-    pairs = [(float(Fraction(l)), float(Fraction(w)) * float(Fraction(l))) for l, w in zip(eigenvalues, weights, strict=True)]
+    pairs = [
+        (float(Fraction(value)), float(Fraction(w) * Fraction(value)))
+        for value, w in zip(eigenvalues, weights, strict=True)
+    ]
     eta, eps, last = float(Fraction(start)), float(Fraction(tolerance)), -1
     for k in range(1, meta_steps + 1):
         numerator = denominator = 0.0
@@ -175,8 +200,14 @@ def _last_exits(seed: int) -> Measurement:
         certificate = quadratic.convergence_certificate(case[2], case[3], case[4])
         last = _last_exit(case, quadratic.optimal_step_size(case[4]), certificate.meta_steps)
         rows.append(
-            {"eigenvalues": " ".join(case[0]), "t": case[4], "start": case[2], "tolerance": case[3],
-             "predicted": certificate.meta_steps, "observed": last}
+            {
+                "eigenvalues": " ".join(case[0]),
+                "t": case[4],
+                "start": case[2],
+                "tolerance": case[3],
+                "predicted": certificate.meta_steps,
+                "observed": last,
+            }
         )
     fault = "k' divided by 100 000"
     caught = any(row["observed"] >= row["predicted"] / 1e5 for row in rows)

@@ -38,11 +38,19 @@ def double_loss(step: str) -> str:
 
 
 CONCLUDE = (
-    Step("sizes", "(p+q)*Pp*Qq > 0", terms=(times("p_positive", "Pp_positive", "Qq_positive"), times("q_positive", "Pp_positive", "Qq_positive"))),
+    Step(
+        "sizes",
+        "(p+q)*Pp*Qq > 0",
+        terms=(times("p_positive", "Pp_positive", "Qq_positive"), times("q_positive", "Pp_positive", "Qq_positive")),
+    ),
     Step(
         "scaled",
         "(p+q)*Pp*Qq*(S - middle) >= 0",
-        terms=(times("averaged"), times("S_positive", "p_positive", "Qq_positive", "at_eta"), times("S_positive", "q_positive", "Pp_positive", "at_zeta")),
+        terms=(
+            times("averaged"),
+            times("S_positive", "p_positive", "Qq_positive", "at_eta"),
+            times("S_positive", "q_positive", "Pp_positive", "at_zeta"),
+        ),
     ),
     Step("convex", "middle <= S", cancel=("sizes", "scaled")),
 )
@@ -57,8 +65,19 @@ CONVEX = Claim(
     expected=Status.PROVED,
     formal=Statement(
         parameters=(*setting.SPECTRUM, setting.STEP_SIZE, ZETA, *SIZES),
-        hypotheses={**setting.HYPOTHESES, "p_positive": "p > 0", "q_positive": "q > 0", "at_eta": "one <= Pp", "at_zeta": "two <= Qq"},
-        definitions={**POWERS, "one": double_loss("eta"), "two": double_loss("zeta"), "middle": double_loss("(eta+zeta)/2")},
+        hypotheses={
+            **setting.HYPOTHESES,
+            "p_positive": "p > 0",
+            "q_positive": "q > 0",
+            "at_eta": "one <= Pp",
+            "at_zeta": "two <= Qq",
+        },
+        definitions={
+            **POWERS,
+            "one": double_loss("eta"),
+            "two": double_loss("zeta"),
+            "middle": double_loss("(eta+zeta)/2"),
+        },
         conclusion="middle <= S",
     ),
     witness={**setting.WITNESS, "eta": "1", "zeta": "3", "p": "1", "q": "2"},
@@ -68,7 +87,11 @@ CONVEX = Claim(
         facts={**POWER_FACTS, **{f"jensen_{k}": Fact(at(k, jensen("X_", "E_", "Z_")), JENSEN) for k in "1di"}},
         steps=(
             *setting.POSITIVE,
-            Step("term", f"{at('i', 'w*l')}*({at('i', 'S*(p*Qq*E_ + q*Pp*Z_) - (p+q)*Pp*Qq*X_')}) >= 0", terms=(times("weight", "l_positive", "jensen_i"),)),
+            Step(
+                "term",
+                f"{at('i', 'w*l')}*({at('i', 'S*(p*Qq*E_ + q*Pp*Z_) - (p+q)*Pp*Qq*X_')}) >= 0",
+                terms=(times("weight", "l_positive", "jensen_i"),),
+            ),
             Step(
                 "rest",
                 "S*p*Qq*sum(w_i*l_i*E_i) + S*q*Pp*sum(w_i*l_i*Z_i) - (p+q)*Pp*Qq*sum(w_i*l_i*X_i) >= 0",
@@ -84,7 +107,23 @@ CONVEX = Claim(
     ),
     mutations=(
         Mutation("midpoint of the sizes 5 percent smaller", {"definitions": {"S": "((p+q)*19/40)**(2*t)"}}),
-        Mutation("strict", {"conclusion": "middle < S"}),
+        Mutation(
+            "strict",
+            {"conclusion": "middle < S"},
+            {
+                "L": "1",
+                "alpha": "1/4",
+                "w1": "5/12",
+                "wd": "7/12",
+                "w_i": [],
+                "l_i": [],
+                "t": "1",
+                "eta": "0",
+                "zeta": "0",
+                "p": "3/4",
+                "q": "3/4",
+            },
+        ),
         Mutation("geometric instead of arithmetic mean", {"definitions": {"S": "(p*q)**t"}}),
     ),
 )
@@ -101,7 +140,11 @@ UNIQUE_MINIMISER = Claim(
     scope=f"{setting.SCOPE}, all real step sizes",
     expected=Status.PROVED,
     formal=Statement(
-        parameters=(*setting.SPECTRUM, setting.STEP_SIZE, Parameter("zeta", low="eta", landmarks=setting.STEP_LANDMARKS, meaning="a larger step size")),
+        parameters=(
+            *setting.SPECTRUM,
+            setting.STEP_SIZE,
+            Parameter("zeta", low="eta", landmarks=setting.STEP_LANDMARKS, meaning="a larger step size"),
+        ),
         hypotheses={**setting.HYPOTHESES, "apart": "eta < zeta"},
         definitions={
             "F": loss(),
@@ -121,7 +164,9 @@ UNIQUE_MINIMISER = Claim(
         },
         facts={
             **{f"even_{k}": Fact(f"E_{k} >= 0", setting.EVEN_NONNEGATIVE) for k in "1di"},
-            "apart_ends": Fact("E_1 + E_d > 0", setting.EVEN_NONNEGATIVE, "1 - eta L and 1 - eta alpha differ, so not both vanish"),
+            "apart_ends": Fact(
+                "E_1 + E_d > 0", setting.EVEN_NONNEGATIVE, "1 - eta L and 1 - eta alpha differ, so not both vanish"
+            ),
             "quotient": Fact(f"F*logslope == -{total('w*l**2*P_')}", "definition of G'"),
             **{f"inc_{k}": Fact(f"P_{k} > Q_{k}", setting.ODD_INCREASES) for k in "1di"},
         },
@@ -136,10 +181,18 @@ UNIQUE_MINIMISER = Claim(
                 "w1*L*E_1 + wd*alpha*E_d > 0",
                 split="w1*L - wd*alpha",
                 nonnegative=(
-                    Step("first_wins", "w1*L*E_1 + wd*alpha*E_d > 0", terms=(times("ends_case", "even_1"), times("last_x", "apart_ends"))),
+                    Step(
+                        "first_wins",
+                        "w1*L*E_1 + wd*alpha*E_d > 0",
+                        terms=(times("ends_case", "even_1"), times("last_x", "apart_ends")),
+                    ),
                 ),
                 negative=(
-                    Step("last_wins", "w1*L*E_1 + wd*alpha*E_d > 0", terms=(times("ends_case", "even_d"), times("first_x", "apart_ends"))),
+                    Step(
+                        "last_wins",
+                        "w1*L*E_1 + wd*alpha*E_d > 0",
+                        terms=(times("ends_case", "even_d"), times("first_x", "apart_ends")),
+                    ),
                 ),
             ),
             Step("defined", "F > 0", terms=(times("ends", coef="1/2"), times("loss_rest", coef="1/2"))),
@@ -159,9 +212,13 @@ UNIQUE_MINIMISER = Claim(
     ),
     mutations=(
         Mutation("G' = F'/F without 1/t", {"conclusion": "F > 0 and F*logslope == slope and slope < slope_zeta"}),
-        Mutation("G' increases as well (G convex)", {
-            "definitions": {"logslope_zeta": f"-2*{total('w*l**2*(1-zeta*l)**(2*t-1)')}/{double_loss('zeta')}"},
-            "conclusion": "logslope < logslope_zeta"}),
+        Mutation(
+            "G' increases as well (G convex)",
+            {
+                "definitions": {"logslope_zeta": f"-2*{total('w*l**2*(1-zeta*l)**(2*t-1)')}/{double_loss('zeta')}"},
+                "conclusion": "logslope < logslope_zeta",
+            },
+        ),
         Mutation("G' always positive", {"conclusion": "logslope > 0"}),
     ),
 )
@@ -195,20 +252,47 @@ LOG_OF_MEAN = Claim(
     formal=Statement(
         parameters=(*_POOL, *SIZES),
         hypotheses={
-            "steps": "t >= 1", "lA": "l_i > 0", "wA": "w_i >= 0", "lB": "m_i > 0", "wB": "v_i >= 0",
-            "p_positive": "p > 0", "q_positive": "q > 0", "at_eta": "one <= Pp", "at_zeta": "two <= Qq",
-        },
-        definitions={**POWERS, "one": _mean_loss("eta"), "two": _mean_loss("zeta"), "middle": _mean_loss("(eta+zeta)/2")},
-        conclusion="middle <= S",
-    ),
-    witness={"t": "2", "l_i": ["1"], "w_i": ["1/2"], "m_i": ["1/4"], "v_i": ["1/2"], "eta": "1", "zeta": "2", "p": "1", "q": "1"},
-    proof=Proof(
-        atoms={
-            "E_i": "(1-eta*l_i)**(2*t)", "Z_i": "(1-zeta*l_i)**(2*t)", "X_i": "(1-(eta+zeta)/2*l_i)**(2*t)",
-            "EB_i": "(1-eta*m_i)**(2*t)", "ZB_i": "(1-zeta*m_i)**(2*t)", "XB_i": "(1-(eta+zeta)/2*m_i)**(2*t)",
+            "steps": "t >= 1",
+            "lA": "l_i > 0",
+            "wA": "w_i >= 0",
+            "lB": "m_i > 0",
+            "wB": "v_i >= 0",
+            "p_positive": "p > 0",
+            "q_positive": "q > 0",
+            "at_eta": "one <= Pp",
+            "at_zeta": "two <= Qq",
         },
         definitions={
-            name: f"sum(w_i*l_i*{a}_i) + sum(v_i*m_i*{a}B_i)" for name, a in (("one", "E"), ("two", "Z"), ("middle", "X"))
+            **POWERS,
+            "one": _mean_loss("eta"),
+            "two": _mean_loss("zeta"),
+            "middle": _mean_loss("(eta+zeta)/2"),
+        },
+        conclusion="middle <= S",
+    ),
+    witness={
+        "t": "2",
+        "l_i": ["1"],
+        "w_i": ["1/2"],
+        "m_i": ["1/4"],
+        "v_i": ["1/2"],
+        "eta": "1",
+        "zeta": "2",
+        "p": "1",
+        "q": "1",
+    },
+    proof=Proof(
+        atoms={
+            "E_i": "(1-eta*l_i)**(2*t)",
+            "Z_i": "(1-zeta*l_i)**(2*t)",
+            "X_i": "(1-(eta+zeta)/2*l_i)**(2*t)",
+            "EB_i": "(1-eta*m_i)**(2*t)",
+            "ZB_i": "(1-zeta*m_i)**(2*t)",
+            "XB_i": "(1-(eta+zeta)/2*m_i)**(2*t)",
+        },
+        definitions={
+            name: f"sum(w_i*l_i*{a}_i) + sum(v_i*m_i*{a}B_i)"
+            for name, a in (("one", "E"), ("two", "Z"), ("middle", "X"))
         },
         facts={
             **POWER_FACTS,
@@ -220,7 +304,11 @@ LOG_OF_MEAN = Claim(
                 step
                 for task, weight, task_w, b in (("A", "w_i*l_i", ("wA", "lA"), ""), ("B", "v_i*m_i", ("wB", "lB"), "B"))
                 for step in (
-                    Step(f"term_{task}", f"{weight}*(S*(p*Qq*E{b}_i + q*Pp*Z{b}_i) - (p+q)*Pp*Qq*X{b}_i) >= 0", terms=(times(*task_w, f"jensen_{task}"),)),
+                    Step(
+                        f"term_{task}",
+                        f"{weight}*(S*(p*Qq*E{b}_i + q*Pp*Z{b}_i) - (p+q)*Pp*Qq*X{b}_i) >= 0",
+                        terms=(times(*task_w, f"jensen_{task}"),),
+                    ),
                     Step(
                         f"sum_{task}",
                         f"S*p*Qq*sum({weight}*E{b}_i) + S*q*Pp*sum({weight}*Z{b}_i) - (p+q)*Pp*Qq*sum({weight}*X{b}_i) >= 0",
@@ -228,14 +316,30 @@ LOG_OF_MEAN = Claim(
                     ),
                 )
             ),
-            Step("averaged", "S*(p*Qq*one + q*Pp*two) - (p+q)*Pp*Qq*middle >= 0", terms=(times("sum_A"), times("sum_B"))),
+            Step(
+                "averaged", "S*(p*Qq*one + q*Pp*two) - (p+q)*Pp*Qq*middle >= 0", terms=(times("sum_A"), times("sum_B"))
+            ),
             *CONCLUDE,
         ),
     ),
     mutations=(
         Mutation("midpoint of the sizes 5 percent smaller", {"definitions": {"S": "((p+q)*19/40)**(2*t)"}}),
         Mutation("geometric instead of arithmetic mean", {"definitions": {"S": "(p*q)**t"}}),
-        Mutation("strict", {"conclusion": "middle < S"}),
+        Mutation(
+            "strict",
+            {"conclusion": "middle < S"},
+            {
+                "t": "1",
+                "l_i": ["1"],
+                "w_i": ["1/2"],
+                "m_i": ["1"],
+                "v_i": ["1/2"],
+                "eta": "0",
+                "zeta": "0",
+                "p": "1",
+                "q": "1",
+            },
+        ),
     ),
 )
 
