@@ -55,6 +55,12 @@ def test_list_and_show_leave_markup_alone(call, book):
     assert "toy/measured" not in shown.out
 
 
+def test_show_tells_the_stored_verdict_and_its_evidence(call, book, results):
+    shown = call("show", "--claims", book, "toy/parabola/strict")
+    for words in ("FALSIFIED (exact rationals)", "l2o_results/evidence/toy.parabola.strict-", "nobody says so"):
+        assert words in shown.out
+
+
 def test_list_and_show_as_documents(call, book):
     listed = json.loads(call("list", "--claims", book, "--json").out)
     assert [claim["id"] for claim in listed] == ["toy/measured", "toy/parabola/bound", "toy/parabola/strict"]
