@@ -10,7 +10,9 @@ Reference: Wang, Yuan, Wu, Ge, ICML 2021, Theorem 4 (the order). The constant 2:
 from l2o_theory.claims import Claim, Mutation, Status
 from l2o_theory.quadratic import lemmas, setting
 from l2o_theory.quadratic.lemmas import bounded, divided
+from l2o_theory.rigor.boxes import Box
 from l2o_theory.rigor.proof import Fact, Proof, Step, times
+from l2o_theory.rigor.statement import Parameter, Statement
 
 ANY_STEP = f"{setting.SCOPE}, all real step sizes"
 
@@ -197,4 +199,38 @@ CONSTANT_BELOW_TWO = Claim(
     notes="Shows that 2 cannot be lowered to 1.9 uniformly in t.",
 )
 
-CLAIMS = [CONSTANT_TWO, CONSTANT_BELOW_TWO]
+SHORT_HORIZON = Claim(
+    id="step_size/theorem4/bound_short_horizon",
+    title="At t = 2 the constant 4/3 is enough (two eigenvalues, equal weights)",
+    source="derived here",
+    statement=(
+        "For L = 1, eigenvalues 1 and alpha, equal weights, t = 2: |G'(eta)| <= (4/3)/(x alpha (1 - alpha)), x = 1/2.\n"
+        "Stated without division: |N| alpha (1 - alpha) <= 4/3 D with G' = -2 N/D. The supremum is 1.2780 (numerical)."
+    ),
+    kind="upper",
+    scope="L = 1, d = 2, w1 = wd = 1/2, t = 2, alpha in [1/16, 15/16], eta in [0, 4]",
+    expected=Status.CERTIFIED,
+    formal=Statement(
+        parameters=(
+            Parameter("alpha", low="1/16", high="15/16", landmarks=("1/2",), meaning="smaller eigenvalue"),
+            Parameter("eta", low="0", high="4", landmarks=("1", "2", "2/(1+alpha)", "1/alpha"), meaning="step size"),
+            setting.STEPS,
+        ),
+        hypotheses={"range": "1/16 <= alpha <= 15/16", "steps": "0 <= eta <= 4", "two": "t == 2"},
+        definitions={
+            "N": "((1-eta)**(2*t-1) + alpha**2*(1-eta*alpha)**(2*t-1))/2",
+            "D": "((1-eta)**(2*t) + alpha*(1-eta*alpha)**(2*t))/2",
+            "K": "4/3",
+        },
+        conclusion="-K*D <= alpha*(1-alpha)*N <= K*D",
+    ),
+    witness={"alpha": "1/2", "eta": "1", "t": "2"},
+    box=Box(ranges={"alpha": ("1/16", "15/16"), "eta": ("0", "4")}, fixed={"t": "2"}),
+    mutations=(
+        Mutation("constant 1", {"definitions": {"K": "1"}}),
+        Mutation("horizon 10", {"hypotheses": {"two": "t == 10"}}, {"alpha": "7/8", "eta": "69/64", "t": "10"}),
+        Mutation("factor 1 - alpha dropped", {"conclusion": "-K*D <= alpha*N <= K*D"}),
+    ),
+)
+
+CLAIMS = [CONSTANT_TWO, CONSTANT_BELOW_TWO, SHORT_HORIZON]
