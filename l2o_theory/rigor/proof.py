@@ -111,8 +111,8 @@ class Proof:
         }
 
     def _witness(self, statement: Statement, witness: Instance) -> dict[str, Any]:
-        world = statement.world(witness)
         try:
+            world = statement.world(witness)
             for name, text in self.atoms.items():
                 world[name] = language.evaluate(text, world)
         except language.Malformed as error:
