@@ -1,7 +1,9 @@
 r"""Lemmas on the logarithmic objective that proofs in the quadratic setting share, as facts and steps.
 
-G'(eta) = -2 N/D with N = sum_k w_k l_k^2 r_k^(2t-1), D = sum_k w_k l_k r_k^(2t), r_k = 1 - eta l_k. Atoms: P_ = r^(2t-1),
-E_ = r^(2t), m = max(|1 - eta alpha|, |1 - eta L|), M = m^(2t), x = min(w1, wd). With a = 1/(2t): Da = D^a, Db = D^(1-a),
+G'(eta) = -2 N/D with N = sum_k w_k l_k^2 r_k^(2t-1), D = sum_k w_k l_k r_k^(2t), r_k = 1 - eta l_k. Atoms: P_ =
+r^(2t-1),
+E_ = r^(2t), m = max(|1 - eta alpha|, |1 - eta L|), M = m^(2t), x = min(w1, wd). With a = 1/(2t): Da = D^a, Db =
+D^(1-a),
 La = L^a, xa = (x alpha)^a, Na = |N|, Wa = W^a, W the larger of the weights of the positive and of the negative r_k.
 
 All derived here, from sheet sections 10.2 and 10.3 of the step-size theory.

@@ -23,7 +23,8 @@ TWO_SIDED = Claim(
     title="The adjoint dG/dw_t has size m^(-t), up to constants",
     source=f"{setting.PAPER}, Corollary 1 (order); the two-sided bound is derived here",
     statement=(
-        "2/(t m^t) <= |dG/dw_t| <= 2 (L/alpha)/(t c_min m^t): exponentially large for 0 < eta < 2/L, exponentially small for "
+        "2/(t m^t) <= |dG/dw_t| <= 2 (L/alpha)/(t c_min m^t): exponentially large for 0 < eta < 2/L, "
+        "exponentially small for "
         "eta > 2/L and eta < 0, neither where m = 1. Stated here for the squares."
     ),
     kind="rate",

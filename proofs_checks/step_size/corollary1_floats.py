@@ -1,6 +1,7 @@
-r"""Corollary 1, the floating-point part: where naive reverse mode through G = (1/t) log F breaks, and a graph that is safe.
+r"""Corollary 1, the floating-point part: where naive reverse mode through (1/t) log F breaks, and a graph that is safe.
 
-Program: repeat t times w = w - eta (l w); F = 1/2 sum l w^2; G = log(F)/t; reverse mode. With m = max |1 - eta l|, a = c^2 l
+Program: repeat t times w = w - eta (l w); F = 1/2 sum l w^2; G = log(F)/t; reverse mode. With m = max |1 - eta l|, a
+= c^2 l
 of the dominant component, K = 88.72 / 709.78 and U = 103.97 / 745.13 (float32 / float64), the first bad horizons are
 
     m < 1: gradient nan     t > (K + log(a/2) + log t)/(2 log(1/m))     1/(tF) overflows
@@ -115,7 +116,8 @@ THRESHOLDS = Claim(
     title="Where float32 and float64 reverse mode through log F return nan, -inf or a silent 0",
     source=f"{setting.PAPER}, Corollary 1; the thresholds are derived here",
     statement=(
-        "Spectrum (1, 1/2), c = (3/5, 4/5), eta = 1, 4/3, 3: the first horizon at which naive reverse mode gives nan, G = -inf "
+        "Spectrum (1, 1/2), c = (3/5, 4/5), eta = 1, 4/3, 3: the first horizon at which naive reverse "
+        "mode gives nan, G = -inf "
         "or a gradient that is exactly 0 is the predicted one, within 1."
     ),
     kind="measurement",
@@ -157,12 +159,16 @@ SILENT_ZERO = Claim(
     id="step_size/corollary1/silent_zero",
     title="For eta > 2/L overflow makes the naive gradient exactly 0: it looks like convergence",
     source="derived here",
-    statement="At eta = 3 the naive gradient is exactly 0 from the first overflow of F on, while the true G' is near 1.",
+    statement=(
+        "At eta = 3 the naive gradient is exactly 0 from the first overflow of F on, while the true G' is near 1."
+    ),
     kind="measurement",
     scope="spectrum (1, 1/2), eta = 3, float32 and float64",
     expected=Status.NOT_FALSIFIED,
     measure=_silent,
-    notes="A meta-optimizer sees a stationary point; one that replaces non-finite gradients by 0 freezes in both regimes.",
+    notes=(
+        "A meta-optimizer sees a stationary point; one that replaces non-finite gradients by 0 freezes in both regimes."
+    ),
 )
 
 
@@ -199,7 +205,7 @@ def _safe(seed: int) -> Measurement:
 
 
 def _reference(quadratic: Quadratic, step_size: float, steps: int, dtype: str) -> float:
-    """G' at the step size as the dtype holds it: at eta_c rounding eta alone moves G' by more than the error asked about."""
+    """G' at the step size as the dtype holds it: rounding eta alone moves G' by about u |G''| eta."""
     import torch
 
     held = float(torch.tensor(step_size, dtype={"float32": torch.float32, "float64": torch.float64}[dtype]))
@@ -211,7 +217,8 @@ RENORMALISED = Claim(
     title="Reverse mode is safe if the graph carries a unit vector and the logarithm of its length",
     source="derived here",
     statement=(
-        "v = (I - eta H) u_k, s_k = |v|, u_{k+1} = v/s_k, G = [2 sum log s_k + log f(u_t)]/t: reverse mode gives G' with relative "
+        "v = (I - eta H) u_k, s_k = |v|, u_{k+1} = v/s_k, G = [2 sum log s_k + log f(u_t)]/t: reverse "
+        "mode gives G' with relative "
         "error below 6e-5 (float32) and 6e-12 (float64) at horizons where the naive graph has long failed."
     ),
     kind="measurement",
@@ -219,8 +226,10 @@ RENORMALISED = Claim(
     expected=Status.NOT_FALSIFIED,
     measure=_safe,
     notes=(
-        "So Corollary 1 is about the naive graph, not about reverse mode as such. At eta_c = 2/(L + alpha) itself G'' grows "
-        "with t and rounding 1 - eta l alone costs accuracy: 9e-4 in float32 at t = 2000, for any algorithm that rounds so."
+        "So Corollary 1 is about the naive graph, not about reverse mode as such. At eta_c = 2/(L + "
+        "alpha) itself G'' grows "
+        "with t and rounding 1 - eta l alone costs accuracy: 9e-4 in float32 at t = 2000, for any "
+        "algorithm that rounds so."
     ),
 )
 

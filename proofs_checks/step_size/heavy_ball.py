@@ -21,7 +21,7 @@ def _two_steps(step: str) -> str:
 
 CONVEX = Claim(
     id="step_size/heavy_ball/convexity",
-    title="Heavy ball: F is convex in the step size (false)",
+    title="Heavy ball: F is convex in the step size",
     source="derived here",
     statement=(
         "One eigenvalue 1, two heavy-ball steps with momentum 0 <= b < 1: F((eta+zeta)/2) <= (F(eta) + F(zeta))/2.\n"

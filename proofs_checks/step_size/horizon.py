@@ -17,7 +17,7 @@ from l2o_theory.rigor.statement import Parameter, Statement
 
 SHORT_IS_SMALL = Claim(
     id="step_size/horizon/short_horizon_small_step",
-    title="A shorter horizon always tunes a smaller step (false)",
+    title="A shorter horizon always tunes a smaller step",
     source="derived here",
     statement=(
         "If F_t is still decreasing at eta (eta <= eta*_t), so is F_{t+1}: eta*_t <= eta*_{t+1} for every quadratic.\n"
@@ -50,7 +50,8 @@ TWO_EIGENVALUES = Claim(
     title="Corrected: with two eigenvalues and |c_1| L > |c_d| alpha the best step grows towards 2/(L + alpha)",
     source="derived here",
     statement=(
-        "eta*(rho) = (1 + rho)/(L + rho alpha) is increasing in rho, and rho_t = kappa^(1/(2t-1)) increases to 1 for kappa < 1:\n"
+        "eta*(rho) = (1 + rho)/(L + rho alpha) is increasing in rho, and rho_t = kappa^(1/(2t-1)) "
+        "increases to 1 for kappa < 1:\n"
         "for 0 < rho < sigma < 1, eta*(rho) < eta*(sigma) < 2/(L + alpha), stated without division."
     ),
     kind="rate",
@@ -136,7 +137,9 @@ NOISY = Claim(
     id="step_size/horizon/noisy_step_falls",
     title="With additive gradient noise the best constant step falls with the horizon",
     source="derived here",
-    statement="Spectrum (1, 1/10), m_0 = 1, noise (1/4, 1/40): eta*_t decreases in t = 1, 2, 5, ..., 10000 (the noise floor).",
+    statement=(
+        "Spectrum (1, 1/10), m_0 = 1, noise (1/4, 1/40): eta*_t decreases in t = 1, 2, 5, ..., 10000 (the noise floor)."
+    ),
     kind="measurement",
     scope="one spectrum, eight horizons, additive noise",
     expected=Status.NOT_FALSIFIED,
@@ -206,7 +209,8 @@ GREEDY = Claim(
     title="Short-horizon bias: greedy steps win after 10 steps and lose after 1000",
     source="derived here (effect: Wu, Ren, Liao, Grosse 2018)",
     statement=(
-        "Spectrum (1, 1/100), m_0 = (1, 100), noise (1, 1/100): the one-step optimal (greedy) schedule has the smaller loss "
+        "Spectrum (1, 1/100), m_0 = (1, 100), noise (1, 1/100): the one-step optimal (greedy) schedule "
+        "has the smaller loss "
         "after 10 steps and more than twice the loss of the best constant step after 1000. Without noise greedy wins."
     ),
     kind="measurement",

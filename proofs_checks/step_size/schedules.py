@@ -1,7 +1,7 @@
 r"""Per-step sizes: exact derivatives of F(eta_1, ..., eta_t) = 1/2 sum_i x_i prod_j (1 - eta_j l_i)^2.
 
-Only eta_j moves: with q_i = prod_{k != j} (1 - eta_k l_i)^2 the Taylor expansion in eta_j is exact at second order, which
-proves the formulas of dF/deta_j and d2F/deta_j^2 at once. The mixed derivative follows from moving two of them.
+Only eta_j moves: with q_i = prod_{k != j} (1 - eta_k l_i)^2 the Taylor expansion in eta_j is exact at second order,
+which proves the formulas of dF/deta_j and d2F/deta_j^2 at once. The mixed derivative follows from moving two of them.
 
 Source: derived here.
 """

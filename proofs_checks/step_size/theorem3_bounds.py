@@ -1,6 +1,7 @@
 r"""Theorem 3, second half: how large the meta-gradient F' is, below and above eta = 2/L.
 
-F'(eta) = -t sum_k w_k l_k^2 r_k^(2t-1) with r_k = 1 - eta l_k. Upper bound for every real eta (triangle inequality), lower
+F'(eta) = -t sum_k w_k l_k^2 r_k^(2t-1) with r_k = 1 - eta l_k. Upper bound for every real eta (triangle inequality),
+lower
 bounds for eta > 2/L, and the remark "exponentially small below 2/L, exponentially large above" with its corrections.
 
 Reference: Wang, Yuan, Wu, Ge, ICML 2021, Theorem 3. The constant 1/27 and the corrected remarks: derived here.
@@ -130,7 +131,7 @@ LOWER = Claim(
 
 
 def _term_at_most_one_27th(index: str, eigenvalue: str) -> tuple[Step, ...]:
-    """t l^2 P <= L^2/27: trivial if P <= 0, else by the facts "means" and "bernoulli"; cleared of (2t+1)^2 at the end."""
+    """t l^2 P <= L^2/27: trivial if P <= 0, else by the facts "means" and "bernoulli", divided by (2t+1)^2."""
     goal = f"L**2/27 - t*{eigenvalue}**2*P_{index} >= 0"
     case = f"term_{index}_case"
     return (
@@ -240,7 +241,8 @@ SMALL_BELOW = Claim(
     title="As written: the meta-gradient is exponentially small for every eta < 2/L",
     source=f"{setting.PAPER}, remark after Theorem 3",
     statement=(
-        "For every eta < 2/L: |F'(eta)| <= t C2 m^(2t-1) with m = max_k |1 - eta l_k| < 1. False: at eta = 0, m = 1 and "
+        "For every eta < 2/L: |F'(eta)| <= t C2 m^(2t-1) with m = max_k |1 - eta l_k| < 1. False: at eta "
+        "= 0, m = 1 and "
         "|F'(0)| = t C2 grows with t; for eta < 0 it grows exponentially."
     ),
     kind="rate",
@@ -334,7 +336,8 @@ LARGE_ABOVE = Claim(
     title="As written: the meta-gradient is exponentially large for every eta > 2/L",
     source=f"{setting.PAPER}, remark after Theorem 3",
     statement=(
-        "For every eta > 2/L: F'(eta) >= w1 L^2 t (eta L - 1)^(2t-1). False: if w1 is tiny, the minimiser itself lies beyond "
+        "For every eta > 2/L: F'(eta) >= w1 L^2 t (eta L - 1)^(2t-1). False: if w1 is tiny, the minimiser "
+        "itself lies beyond "
         "2/L, where F' = 0, and F' < 0 between 2/L and the minimiser."
     ),
     kind="rate",

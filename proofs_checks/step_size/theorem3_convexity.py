@@ -1,10 +1,11 @@
 r"""Theorem 3, first half: F is strictly convex in the step size and has one minimiser, between 1/L and 1/alpha.
 
-F(eta) = 1/2 sum_k w_k l_k (1 - eta l_k)^(2t), so F'(eta) = -t sum_k w_k l_k^2 (1 - eta l_k)^(2t-1). F' strictly increasing
+F(eta) = 1/2 sum_k w_k l_k (1 - eta l_k)^(2t), so F'(eta) = -t sum_k w_k l_k^2 (1 - eta l_k)^(2t-1). F' strictly
+increasing
 is the same as F strictly convex; with a change of sign of F' (and continuity) there is exactly one minimiser.
 
-Reference: Wang, Yuan, Wu, Ge, ICML 2021, Theorem 3. The location, the bracket and the two-eigenvalue formula: derived here.
-"""
+Reference: Wang, Yuan, Wu, Ge, ICML 2021, Theorem 3. The location, the bracket and the two-eigenvalue formula:
+derived here."""
 
 from l2o_theory.claims import Claim, Mutation, Status
 from l2o_theory.quadratic import setting
@@ -244,7 +245,8 @@ TWO_EIGENVALUES = Claim(
     title="Two eigenvalues: the minimiser is (1 + rho)/(L + rho alpha)",
     source="derived here",
     statement=(
-        "With active eigenvalues L > alpha only, eta*_t = (1 + rho)/(L + rho alpha), rho = (wd alpha^2 / (w1 L^2))^(1/(2t-1)).\n"
+        "With active eigenvalues L > alpha only, eta*_t = (1 + rho)/(L + rho alpha), rho = (wd alpha^2 / "
+        "(w1 L^2))^(1/(2t-1)).\n"
         "Stated with rho given and the weights in the ratio wd : w1 = L^2 rho^(2t-1) : alpha^2, which is every case."
     ),
     kind="identity",

@@ -1,6 +1,7 @@
 r"""Theorem 4, the bounded meta-gradient termwise: |G'| with the constant 4, and B1.
 
-|numerator| <= m^(2t-1) C2 and denominator >= x alpha m^(2t) with m = max(|1 - eta alpha|, |1 - eta L|) >= (L-alpha)/(L+alpha).
+|numerator| <= m^(2t-1) C2 and denominator >= x alpha m^(2t) with m = max(|1 - eta alpha|, |1 - eta L|) >=
+(L-alpha)/(L+alpha).
 
 Reference: Wang, Yuan, Wu, Ge, ICML 2021, Theorem 4 (the order). The constant 4 and B1: derived here.
 """
@@ -118,7 +119,8 @@ TERMWISE_BOUND = Claim(
     title="B1: the termwise bound 2 C2 (L + alpha)/((L - alpha) y)",
     source="derived here",
     statement=(
-        "|G'(eta)| <= 2 C2 (L + alpha)/((L - alpha) y) with C2 = sum_k w_k l_k^2 and y = min(wd alpha, w1 L), for every real eta."
+        "|G'(eta)| <= 2 C2 (L + alpha)/((L - alpha) y) with C2 = sum_k w_k l_k^2 and y = min(wd alpha, w1 "
+        "L), for every real eta."
     ),
     kind="upper",
     scope=f"{setting.SCOPE}, all real step sizes",

@@ -172,14 +172,20 @@ CONSTANT_TWO = Claim(
         Mutation("L^2 alpha instead of L^3", {"definitions": {"bound": "2*L**2*alpha/(x*alpha*(L-alpha))"}}),
         Mutation("L + alpha instead of L - alpha", {"definitions": {"bound": "2*L**3/(x*alpha*(L+alpha))"}}),
     ),
-    notes="For fixed t the supremum of the ratio is smaller: 1.2780 at t = 2, 1.7542 at t = 10, 1.9621 at t = 100 (numerical).",
+    notes=(
+        "For fixed t the supremum of the ratio is smaller: 1.2780 at t = 2, 1.7542 at t = 10, 1.9621 at t = "
+        "100 (numerical)."
+    ),
 )
 
 CONSTANT_BELOW_TWO = Claim(
     id="step_size/theorem4/bound_nineteen_tenths",
-    title="|G'| <= 1.9 L^3/(x alpha (L - alpha)) is false",
+    title="|G'| <= 1.9 L^3/(x alpha (L - alpha))",
     source="derived here",
-    statement="With 19/10 in place of 2 the bound fails: nearly equal eigenvalues, equal weights, long horizon, eta near eta_c.",
+    statement=(
+        "With 19/10 in place of 2 the bound fails: nearly equal eigenvalues, equal weights, long horizon, "
+        "eta near eta_c."
+    ),
     kind="upper",
     scope=ANY_STEP,
     expected=Status.FALSIFIED,

@@ -1,6 +1,7 @@
 r"""Theorem 4, meta-gradient descent on G: eta <- max(0, eta - mu G'(eta)) with mu_k = 1/sqrt(k).
 
-(i) One step moves towards the minimiser or overshoots by at most mu B, B any bound of |G'|. (ii) At a distance between eps
+(i) One step moves towards the minimiser or overshoots by at most mu B, B any bound of |G'|. (ii) At a distance
+between eps
 and D from the minimiser |G'| is at least g(eps, D) > 0. (iii) Both give a k' after which the iterate stays within eps.
 
 Reference: Wang, Yuan, Wu, Ge, ICML 2021, Theorem 4 (existence of k'). The explicit constants: derived here.
@@ -19,7 +20,8 @@ NEVER_AWAY = Claim(
     title="A meta-step never increases the distance to the minimiser beyond mu B",
     source="derived here",
     statement=(
-        "If the derivative g at eta points away from the minimiser opt (g (eta - opt) >= 0), |g| <= B and opt >= 0, then\n"
+        "If the derivative g at eta points away from the minimiser opt (g (eta - opt) >= 0), |g| <= B and "
+        "opt >= 0, then\n"
         "new = max(0, eta - mu g) satisfies |new - opt| <= max(|eta - opt|, mu B)."
     ),
     kind="tight",
@@ -193,7 +195,7 @@ def _last_exit(case: tuple[tuple[str, ...], tuple[str, ...], str, str, int], opt
 
 
 def _last_exits(seed: int) -> Measurement:
-    """Run meta-descent up to k' and compare the last iterate outside the tolerance with k' (nothing random: no seed)."""
+    """Run meta-descent up to k' and compare its last exit from the tolerance with k' (nothing random: no seed)."""
     rows = []
     for case in _CASES:
         quadratic = Quadratic(case[0], case[1])

@@ -59,7 +59,9 @@ CONVEX = Claim(
     id="step_size/theorem4/norm_is_convex",
     title="h = (2F)^(1/(2t)) is convex in the step size",
     source="derived here",
-    statement="h((eta + zeta)/2) <= (h(eta) + h(zeta))/2 for all step sizes; hence G = 2 log h - (log 2)/t is quasi-convex.",
+    statement=(
+        "h((eta + zeta)/2) <= (h(eta) + h(zeta))/2 for all step sizes; hence G = 2 log h - (log 2)/t is quasi-convex."
+    ),
     kind="tight",
     scope=f"{setting.SCOPE}, all real step sizes",
     expected=Status.PROVED,
@@ -133,7 +135,8 @@ UNIQUE_MINIMISER = Claim(
     title="G = (1/t) log F is defined everywhere and has exactly one minimiser, that of F",
     source=f"{setting.PAPER}, Theorem 4",
     statement=(
-        "F(eta) > 0, t F(eta) G'(eta) = F'(eta), and F' is strictly increasing. So G' has the sign of F', which changes\n"
+        "F(eta) > 0, t F(eta) G'(eta) = F'(eta), and F' is strictly increasing. So G' has the sign of F', "
+        "which changes\n"
         "exactly once, inside (1/L, 1/alpha), by the claim on the minimiser of F."
     ),
     kind="uniqueness",
@@ -243,7 +246,8 @@ LOG_OF_MEAN = Claim(
     title="Several tasks: the logarithm of the mean loss keeps Theorem 4",
     source="derived here",
     statement=(
-        "For two tasks with any spectra and weights, h = (F_A + F_B)^(1/(2t)) is convex in the step size, so (1/t) log of the "
+        "For two tasks with any spectra and weights, h = (F_A + F_B)^(1/(2t)) is convex in the step size, "
+        "so (1/t) log of the "
         "mean loss is quasi-convex: pool the (eigenvalue, weight) pairs of all tasks. More tasks pool in the same way."
     ),
     kind="tight",
@@ -311,7 +315,8 @@ LOG_OF_MEAN = Claim(
                     ),
                     Step(
                         f"sum_{task}",
-                        f"S*p*Qq*sum({weight}*E{b}_i) + S*q*Pp*sum({weight}*Z{b}_i) - (p+q)*Pp*Qq*sum({weight}*X{b}_i) >= 0",
+                        f"S*p*Qq*sum({weight}*E{b}_i) + S*q*Pp*sum({weight}*Z{b}_i) - "
+                        f"(p+q)*Pp*Qq*sum({weight}*X{b}_i) >= 0",
                         sum_of=f"term_{task}",
                     ),
                 )
@@ -354,11 +359,13 @@ def _product(step: str) -> str:
 
 MEAN_OF_LOGS = Claim(
     id="step_size/theorem4/mean_of_logs",
-    title="Several tasks: the mean of the logarithms is quasi-convex too (false)",
+    title="Several tasks: the mean of the logarithms is quasi-convex too",
     source="derived here",
     statement=(
-        "For the tasks with eigenvalues (1, 9/10) and (3/10, 1/4), equal weights: log F_A + log F_B at a step size between eta "
-        "and zeta is at most its maximum at eta and zeta. False: two valleys near 1.048 and 3.536 with a ridge near 2.353 (t = 1)."
+        "For the tasks with eigenvalues (1, 9/10) and (3/10, 1/4), equal weights: log F_A + log F_B at a "
+        "step size between eta "
+        "and zeta is at most its maximum at eta and zeta. False: two valleys near 1.048 and 3.536 with a "
+        "ridge near 2.353 (t = 1)."
     ),
     kind="uniqueness",
     scope="two tasks, t >= 1, all step sizes",
