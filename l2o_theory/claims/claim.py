@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from l2o_theory.claims.verdict import Status
-from l2o_theory.errors import ClaimError
+from l2o_theory.errors import ClaimError, InputError
 from l2o_theory.rigor.boxes import Box
 from l2o_theory.rigor.proof import Proof
-from l2o_theory.rigor.statement import Statement
+from l2o_theory.rigor.statement import Statement, from_json
 
 Kind = Literal["tight", "upper", "lower", "identity", "uniqueness", "rate", "statistical", "measurement"]
 _ID = re.compile(r"[a-z0-9_]+(/[a-z0-9_]+)+")
@@ -103,6 +103,11 @@ class Claim:
             raise ClaimError(f"{self.id}: give exactly one of `formal` (a statement) and `measure` (a function)")
         if self.formal is not None and not self.witness:
             raise ClaimError(f"{self.id}: a formal claim needs a witness that satisfies its hypotheses; add one")
+        for name, values in (("witness", self.witness), ("counterexample", self.counterexample)):
+            try:
+                from_json(values)
+            except InputError as error:
+                raise ClaimError(f"{self.id}: the {name} is not exact text: {error}") from None
         if self.formal is not None and self.expected is not Status.FALSIFIED and not self.mutations:
             raise ClaimError(f"{self.id}: add at least one mutation (a stronger variant that is false)")
 

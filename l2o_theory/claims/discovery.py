@@ -46,9 +46,10 @@ def load_plugin(path: Path) -> ModuleType:
     Raises:
         ClaimError: the file is missing or fails on import; the text names the line.
     """
+    path = path.resolve()
     if not path.is_file():
         raise ClaimError(f"no file {path}; give the path of a Python file")
-    name = f"l2o_theory_plugin_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    name = f"l2o_theory_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ClaimError(f"{path} is not a Python file; give a file that ends in .py")

@@ -22,7 +22,8 @@ from l2o_theory.search.hunt import Budget, Hunt, hunt
 from l2o_theory.search.instances import RandomChoices, draw_instance
 
 _FACT_INSTANCES = {"quick": 40, "full": 400}  # exact instances on which the facts of a proof are tested
-_RESOLUTION = 1e-15  # relative slack that 64-bit balls still resolve after some cancellation
+_MUTATION_LEAVES = 2000  # a false variant that search missed burns every leaf it is given
+_RESOLUTION = 1e-12  # relative slack that 64-bit balls resolve with some cancellation; below it the sides touch
 _AUTOMATIC_HYPOTHESES = 8  # beyond this many, products of hypotheses are too many to try without being asked
 
 
@@ -190,7 +191,7 @@ def _mutate(
     proved = _proved(claim, statement, witness, budget, seed)
     status = proved.status if proved is not None else Status.NOT_FALSIFIED
     if status is not Status.PROVED and claim.box is not None:
-        status = _certified(statement, claim.box).status
+        status = _certified(statement, replace(claim.box, max_leaves=_MUTATION_LEAVES)).status
     accepted = status in (Status.PROVED, Status.CERTIFIED)
     return MutationResult(mutation.name, status if accepted else Status.NOT_FALSIFIED, statement.conclusion)
 

@@ -12,8 +12,6 @@ from itertools import combinations_with_replacement
 from typing import Any
 
 import flint
-import numpy as np
-from scipy.optimize import linprog
 
 from l2o_theory.errors import CertificateError
 from l2o_theory.rigor.polynomial import Monomial, Polynomial
@@ -37,6 +35,9 @@ def find_posit(
     Returns:
         the kernel's `terms`, or None if there is no such combination at this degree.
     """
+    import numpy as np  # with scipy the slowest import of `l2o-theory list`, which needs neither
+    from scipy.optimize import linprog
+
     polynomial, sign = goal
     if sign == "==":
         return [] if not polynomial else None
