@@ -1,0 +1,1 @@
+"""Least squares: train-by-train against train-by-validation; exact risks, limits, sampled tasks and sweeps."""
