@@ -27,8 +27,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from l2o_theory.errors import InputError
 from l2o_theory.quadratic.arguments import parse_one_steps, parse_step_sizes
+from l2o_theory.quadratic.enclosure import enclose
 from l2o_theory.quadratic.float64 import residual_pairs
-from l2o_theory.quadratic.schedules import Scaled, enclose, float_terms
+from l2o_theory.quadratic.scaled import Scaled
 from l2o_theory.quadratic.spectrum import Spectrum, parse_column
 from l2o_theory.rigor.rationals import Number, parse_rational
 
@@ -117,7 +118,7 @@ class HeavyBall:
             ) from None
         jet = 3 if tangents else 1
         p, exponent = _polynomial(residuals, b, eigenvalues.high, parse_one_steps(steps), jet)
-        return p, exponent, float_terms(self.spectrum)
+        return p, exponent, self.spectrum.float_terms
 
     def _enclosed(
         self,

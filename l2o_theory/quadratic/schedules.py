@@ -1,4 +1,4 @@
-r"""Gradient descent on a quadratic with its own step size at every step, and the Chebyshev schedule.
+r"""Gradient descent on a quadratic with its own step size at every step.
 
 With r_ij = 1 - eta_j l_i and x_i = c_i^2 l_i the loss after t steps is
 
@@ -12,24 +12,25 @@ Products are built from prefixes and suffixes, never by dividing a factor out, s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial, reduce
+from functools import reduce
 from itertools import accumulate
 from operator import mul
-from typing import Any, Literal
+from typing import Any
 
 import flint
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l2o_theory.errors import InputError, PrecisionError
-from l2o_theory.quadratic.arguments import Array, StepSizes, parse_digits, parse_one_steps, parse_step_sizes
+from l2o_theory.errors import InputError
+from l2o_theory.quadratic.arguments import StepSizes, parse_step_sizes
+from l2o_theory.quadratic.enclosure import enclose
 from l2o_theory.quadratic.float64 import residual_pairs
+from l2o_theory.quadratic.scaled import Scaled
 from l2o_theory.quadratic.spectrum import Spectrum, parse_column
-from l2o_theory.rigor.balls import ball, refine
-from l2o_theory.rigor.rationals import Number, parse_rational
+from l2o_theory.rigor.rationals import Number
 
 _Formula = Callable[[list[Any], Callable[[Any, Any], Any], Any, Any], list[Any]]
 """Factors r_j, the weighted sum over eigenvalues, x = c^2 l and l, in any of the three number systems -> results."""
@@ -103,7 +104,7 @@ class ScheduledDescent:
 
     def _scaled(self, formula: _Formula, step_sizes: ArrayLike) -> list[Scaled]:
         schedule = _schedule(step_sizes)
-        eigenvalues, x = self.spectrum.floats, float_terms(self.spectrum)
+        eigenvalues, x = self.spectrum.floats, self.spectrum.float_terms
         with np.errstate(over="ignore", under="ignore"):
             # r_ij to full relative accuracy even where it nearly vanishes
             residuals, _ = residual_pairs(schedule.high.ravel(), schedule.low.ravel(), eigenvalues)
@@ -136,173 +137,6 @@ class ScheduledDescent:
             return formula(factors, lambda terms, weights: np.sum(weights * terms), x, lifted(exact.eigenvalues))
 
         return enclose(compute, digits, finish)
-
-
-def chebyshev_step_sizes(
-    smoothness: Number,
-    strong_convexity: Number,
-    steps: int,
-    *,
-    order: Literal["increasing", "leja"] = "increasing",
-    digits: int | None = None,
-) -> Any:
-    r"""Step sizes with the smallest worst case over spectra in [alpha, L]; shape (t,) [derived here].
-
-        eta_j = 1/[(L+alpha)/2 + (L-alpha)/2 cos((2j-1) pi/(2t))],   j = 1..t
-
-    In exact arithmetic the order does not matter. In floating point a rounding error is multiplied by all later
-    factors: in increasing order, condition number 10^4 and t = 64, they reach 10^31. Order "leja" takes as next root
-    1/eta the one farthest (in the product of distances) from those used: there they stay below 10^4.
-
-    Args:
-        smoothness: L, the largest eigenvalue covered.
-        strong_convexity: alpha, the smallest, 0 < alpha <= L.
-        steps: t >= 1.
-        order: "increasing" as in the formula, or "leja" for use in floating point.
-        digits: return a tuple of `flint.arb` with that many digits instead of float64.
-
-    Raises:
-        InputError: not 0 < alpha <= L, steps not a positive integer, unknown order.
-    """
-    largest, smallest = _interval(smoothness, strong_convexity)
-    steps = parse_one_steps(steps)
-    mean, radius = (largest + smallest) / 2, (largest - smallest) / 2
-    angles = (2 * np.arange(1, steps + 1) - 1) / (2 * steps)
-    roots = float(mean) + float(radius) * np.cos(np.pi * angles)
-    if order == "increasing":
-        places = list(range(steps))
-    elif order == "leja":
-        places = _leja(roots)
-    else:
-        raise InputError(f'order must be "increasing" or "leja", got {order!r}; pick one of the two')
-    if digits is None:
-        return 1.0 / roots[places]
-
-    def step_size(place: int) -> Callable[[], flint.arb]:
-        angle = flint.fmpq(2 * place + 1, 2 * steps)
-        return lambda: 1 / (ball(mean) + ball(radius) * flint.arb.cos_pi_fmpq(angle))
-
-    return tuple(refine(step_size(place), digits) for place in places)
-
-
-def chebyshev_factor(smoothness: Number, strong_convexity: Number, steps: int, *, digits: int | None = None) -> Any:
-    """Worst-case factor on |w| of the Chebyshev schedule: 1/cosh(t arccosh((L+alpha)/(L-alpha))) [derived here].
-
-    Evaluated as 1/cosh(2 t artanh sqrt(alpha/L)), which does not cancel for alpha << L; 0 at alpha = L.
-
-    Raises:
-        InputError: not 0 < alpha <= L, or steps not a positive integer.
-    """
-    largest, smallest = _interval(smoothness, strong_convexity)
-    steps = parse_one_steps(steps)
-    ratio = smallest / largest
-    if ratio == 1:
-        return 0.0 if digits is None else flint.arb(0)
-    if digits is not None:
-        return refine(lambda: 1 / (2 * steps * ball(ratio).sqrt().atanh()).cosh(), digits)
-    exponent = steps * (2 * math.log1p(math.sqrt(ratio)) - _log_complement(ratio))
-    return 2 * math.exp(-exponent) / (1 + math.exp(-2 * exponent))
-
-
-def constant_factor(smoothness: Number, strong_convexity: Number, steps: int, *, digits: int | None = None) -> Any:
-    """Worst-case factor on |w| of the best constant step 2/(L+alpha): ((L-alpha)/(L+alpha))^t [derived here].
-
-    Raises:
-        InputError: not 0 < alpha <= L, or steps not a positive integer.
-    """
-    largest, smallest = _interval(smoothness, strong_convexity)
-    steps = parse_one_steps(steps)
-    ratio = smallest / largest
-    if digits is not None:
-        return refine(lambda: ball((1 - ratio) / (1 + ratio)) ** steps, digits)
-    return 0.0 if ratio == 1 else math.exp(steps * (_log_complement(ratio) - math.log1p(ratio)))
-
-
-def float_terms(spectrum: Spectrum) -> Array:
-    """x_i = c_i^2 l_i of the active eigenvalues, in the order of `spectrum.floats`."""
-    weights = spectrum.weights.high
-    return weights[weights > 0] * spectrum.floats.high
-
-
-@dataclass(frozen=True)
-class Scaled:
-    """Numbers mantissa * 2^exponent of any size, entry by entry: products never overflow, underflow or lose digits."""
-
-    mantissa: Array
-    exponent: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, values: Array, exponent: NDArray[np.int64] | int = 0) -> Scaled:
-        """Return values * 2^exponent with mantissas in [1/2, 1) or 0."""
-        mantissa, shift = np.frexp(values)
-        return cls(mantissa, shift.astype(np.int64) + exponent)
-
-    def __mul__(self, other: Scaled) -> Scaled:
-        return Scaled.of(self.mantissa * other.mantissa, self.exponent + other.exponent)
-
-    def total(self, weights: Array) -> Scaled:
-        """SUM over the last axis of weights * self."""
-        top = np.max(np.where(self.mantissa == 0, np.iinfo(np.int64).min // 4, self.exponent), axis=-1)
-        # anything 2000 binary digits below the largest term vanishes in the sum
-        shift = np.maximum(self.exponent - top[..., None], -2000).astype(np.int32)
-        return Scaled.of(np.sum(weights * np.ldexp(self.mantissa, shift), axis=-1), top)
-
-    def value(self) -> Any:
-        """Return float64: a scalar for 0-dimensional input; inf or 0 beyond the range."""
-        with np.errstate(over="ignore", under="ignore"):
-            return np.ldexp(self.mantissa, np.clip(self.exponent, -5000, 5000).astype(np.int32))[()]
-
-    def log(self) -> Any:
-        """Return the natural logarithm as float64, -inf at 0."""
-        with np.errstate(divide="ignore"):
-            return np.where(self.mantissa == 0, -np.inf, np.log(self.mantissa) + self.exponent * math.log(2))[()]
-
-
-def enclose(
-    compute: Callable[[Callable[[Fraction], Any]], Sequence[Any]],
-    digits: int,
-    finish: Callable[[flint.arb], flint.arb] | None = None,
-    *,
-    exact: bool = True,
-) -> tuple[flint.arb, ...]:
-    """Evaluate `compute` in ball arithmetic to N digits and, where a result may be exactly 0, in exact rationals.
-
-    Args:
-        compute: takes the number system (Fraction -> number, which is `ball` or `flint.fmpq`) and returns its results.
-        digits: correct decimal digits wanted of each result.
-        finish: applied to each result, such as a logarithm.
-        exact: whether exact rationals are affordable when balls cannot resolve a result.
-
-    Raises:
-        PrecisionError: balls cannot resolve a result and `exact` is false.
-    """
-    digits, finish = parse_digits(digits), finish or (lambda value: value)
-    results: dict[int, Sequence[Any]] = {}
-
-    def entry(index: int) -> flint.arb:
-        bits = flint.ctx.prec
-        if bits not in results:
-            results[bits] = compute(ball)
-        return finish(results[bits][index])
-
-    def refined(index: int) -> flint.arb:
-        return refine(lambda: entry(index), digits, max_bits=max(4096, 32 * digits) if exact else 1 << 16)
-
-    count = len(compute(ball))
-    try:
-        return tuple(refined(index) for index in range(count))
-    except PrecisionError:
-        if not exact:
-            raise
-    return tuple(refine(partial(_finished, finish, value), digits) for value in compute(_fmpq))
-
-
-def _fmpq(value: Fraction) -> flint.fmpq:
-    return flint.fmpq(value.numerator, value.denominator)
-
-
-def _finished(finish: Callable[[flint.arb], flint.arb], value: flint.fmpq) -> flint.arb:
-    return finish(flint.arb(value))
 
 
 def _loss(factors: list[Any], total: Callable[[Any, Any], Any], x: Any, eigenvalues: Any) -> list[Any]:
@@ -345,28 +179,3 @@ def _schedule(step_sizes: ArrayLike) -> StepSizes:
     if schedule.high.ndim == 0 or schedule.high.size == 0:
         raise InputError("step_sizes must hold one step size per step, got none; pass a sequence such as [0.1, 0.2]")
     return schedule
-
-
-def _interval(smoothness: Number, strong_convexity: Number) -> tuple[Fraction, Fraction]:
-    largest, smallest = parse_rational(smoothness, "smoothness"), parse_rational(strong_convexity, "strong_convexity")
-    if not 0 < smallest <= largest:
-        raise InputError(
-            f"need 0 < strong_convexity <= smoothness, got {smallest} and {largest}; pass the smoothness first"
-        )
-    return largest, smallest
-
-
-def _leja(points: Array) -> list[int]:
-    """Indices of the points, each next one maximising the product of its distances to those before."""
-    places = [int(np.argmax(np.abs(points)))]
-    distance = np.zeros_like(points)
-    for _ in range(len(points) - 1):
-        with np.errstate(divide="ignore"):  # a point already used has distance 0: log -inf, never chosen again
-            distance += np.log(np.abs(points - points[places[-1]]))
-        places.append(int(np.argmax(distance)))
-    return places
-
-
-def _log_complement(ratio: Fraction) -> float:
-    """log(1 - ratio) without cancellation at either end of (0, 1)."""
-    return math.log(1 - ratio) if 2 * ratio > 1 else math.log1p(-float(ratio))

@@ -145,6 +145,12 @@ class Spectrum:
         )
 
     @cached_property
+    def float_terms(self) -> Array:
+        """x_i = c_i^2 l_i of the active pairs, in the order of `floats`; inf or 0 beyond the float range."""
+        weights = self.weights.high
+        return weights[weights > 0] * self.floats.high
+
+    @cached_property
     def active_rationals(self) -> tuple[Fraction, ...]:
         """The active eigenvalues, exactly, in the order of `floats`."""
         pairs = zip(self.eigenvalues.exact(), self.weights.high.tolist(), strict=True)

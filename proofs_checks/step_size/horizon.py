@@ -104,7 +104,7 @@ def _noisy_loss(step_sizes: np.ndarray, steps: int, scale: float = 1.0) -> np.nd
 
 def _noisy_optima(seed: int) -> Measurement:
     """Closed-form optimum against the best of a fine grid of the plain recursion (deterministic, no seed)."""
-    from l2o_theory.quadratic.sgd import AdditiveNoiseSGD
+    from l2o_theory.quadratic import AdditiveNoiseSGD
 
     sgd = AdditiveNoiseSGD(*_NOISY)
     rows = []
@@ -172,7 +172,7 @@ def _constant_best(steps: int, noiseless: bool = False) -> float:
 
 def _greedy_bias(seed: int) -> Measurement:
     """Greedy against the best constant step, by the plain recursions and by the analyzer (deterministic, no seed)."""
-    from l2o_theory.quadratic.sgd import AdditiveNoiseSGD
+    from l2o_theory.quadratic import AdditiveNoiseSGD
 
     sgd = AdditiveNoiseSGD(*_BIAS)
     rows = []
