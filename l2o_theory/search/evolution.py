@@ -54,7 +54,7 @@ def evolve(scout: Scout, *, seed: int, evaluations: int) -> None:
     """
     generator = np.random.default_rng(seed)
     options = [s for s in shapes(scout.statement, generator) if dimension(scout.statement, s) > 0]
-    if not options:
+    if not options or evaluations == 0:
         return
     each = max(4, evaluations // (2 * _POPULATION * len(options)))
     bests = sorted((_run(scout, s, generator, each) for s in options), key=lambda best: best.value)

@@ -1,23 +1,25 @@
-"""The hunt: known examples, boundary-aware draws, evolution and climbing from the closest calls, in this order."""
+"""The hunt: known examples, boundary-aware draws, evolution, and moves from the closest calls, in this order."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from fractions import Fraction
 from random import Random
-from typing import Any
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
 
 from l2o_theory.errors import InputError
 from l2o_theory.rigor.statement import Instance, Statement
+from l2o_theory.search.climb import climb, snap
 from l2o_theory.search.confirm import Counterexample
 from l2o_theory.search.evolution import evolve
 from l2o_theory.search.instances import RandomChoices, draw_instance, fits, instances
 from l2o_theory.search.scout import GIVEN, Progress, Scout, Stop
+
+_AT_ONCE = 250  # draws per run of Hypothesis, which cannot be left early without risking its complaints
 
 
 @dataclass(frozen=True)
@@ -120,12 +122,15 @@ def hunt(
     try:
         for example in examples:
             scout.look(example, GIVEN)
-        _draw(scout, seeds[0], budget.drawn)
+        for first in range(0, budget.drawn, _AT_ONCE):
+            _draw(scout, seeds[0] + first, min(_AT_ONCE, budget.drawn - first))
         choices = RandomChoices(Random(seeds[1]))
         for _ in range(budget.random):
             scout.look(draw_instance(statement, choices), "random")
+        snap(scout)
         evolve(scout, seed=seeds[2], evaluations=budget.evolved)
-        _climb(scout, Random(seeds[3]), budget.climbed)
+        snap(scout)
+        climb(scout, Random(seeds[3]), budget.climbed)
     except Stop:
         pass
     return Hunt(
@@ -144,8 +149,6 @@ def hunt(
 
 def _draw(scout: Scout, seed: int, count: int) -> None:
     """Hypothesis draws, guided towards small margins; its own shrinking is off, ours knows what must stay exact."""
-    if count == 0:
-        return
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
@@ -161,40 +164,11 @@ def _draw(scout: Scout, seed: int, count: int) -> None:
     )
     @hypothesis.given(instances(scout.statement))
     def run(instance: Instance) -> None:
-        hypothesis.target(-scout.look(instance, "hypothesis"), label="violation")
+        if scout.is_over:  # an exception here could contradict an earlier run of the same input, which is an error
+            return
+        with suppress(Stop):
+            hypothesis.target(-scout.look(instance, "hypothesis"), label="violation")
 
     run()
-
-
-def _climb(scout: Scout, random: Random, count: int) -> None:
-    """Perturb the closest calls by relative steps 10^-6..1, keeping what is closer."""
-    for i in range(count if scout.closest else 0):
-        closest = scout.closest
-        scout.look(_perturbed(scout.statement, closest[i % len(closest)], random), "climb")
-
-
-def _perturbed(statement: Statement, instance: Instance, random: Random) -> Instance:
-    """The instance with one or two reals moved, or one share's weight moved to another share."""
-    new: dict[str, Any] = {name: list(v) if isinstance(v, tuple) else [v] for name, v in instance.items()}
-    for p in random.choices(statement.parameters, k=random.randint(1, 2)) if statement.parameters else ():
-        entries = new[p.name]
-        if not entries:
-            continue
-        i, size = random.randrange(len(entries)), Fraction(random.randint(-9, 9), 10 ** random.randint(1, 7))
-        if p.kind == "real":
-            entries[i] += size * (abs(entries[i]) or 1)
-        elif p.kind == "natural":
-            entries[i] = max(Fraction(1), entries[i] + round(size * entries[i]))
-        else:
-            _reweigh(statement, new, entries, i, size)
-    return {n: tuple(v) if isinstance(instance[n], tuple) else v[0] for n, v in new.items()}
-
-
-def _reweigh(statement: Statement, new: dict[str, Any], entries: list[Fraction], i: int, size: Fraction) -> None:
-    moved = entries[i] * size
-    others = [(new[p.name], j) for p in statement.parameters if p.kind == "share" for j in range(len(new[p.name]))]
-    takers = [(v, j) for v, j in others if (v is not entries or j != i) and v[j] >= moved]
-    if takers:
-        values, j = max(takers, key=lambda slot: slot[0][slot[1]])
-        values[j] -= moved
-        entries[i] += moved
+    if scout.is_over:
+        raise Stop

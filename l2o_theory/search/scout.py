@@ -60,6 +60,11 @@ class Scout:
         self._progress = progress
 
     @property
+    def is_over(self) -> bool:
+        """Whether a counterexample is at hand, or the time is up."""
+        return self.counterexample is not None or time.monotonic() >= self._deadline
+
+    @property
     def smallest(self) -> float:
         """The smallest margin seen on an admissible point; nan before the first."""
         return self._near[0][0] if self._near else math.nan
@@ -75,7 +80,7 @@ class Scout:
         Raises:
             Stop: a counterexample is at hand, or the time is up (again at every later call).
         """
-        if self.counterexample is None and time.monotonic() < self._deadline:
+        if not self.is_over:
             value = self._evaluate(point, strategy)
             if self.counterexample is None:
                 return value
@@ -93,7 +98,7 @@ class Scout:
         if margin < 0 or margin <= self._doubt:
             margin = self._fine_margin(point).conclusion  # what was rounding at 64 bits is not worth confirming
             margin = 0.0 if abs(margin) < _FINE_NOISE else margin
-            if margin < 0 or margin <= self._doubt:
+            if margin < 0 or (margin == 0 and self._doubt):
                 self._confirm(point, margin, strategy)
             self.float_only += self.counterexample is None and slack.conclusion < 0
         self._keep(min(margin, 1.0), point)

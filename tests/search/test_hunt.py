@@ -40,7 +40,7 @@ def test_the_tight_constant_survives_the_whole_quick_budget() -> None:
     found = hunt(TRUE["constant 2"], seed=1, budget=QUICK)
     assert found.counterexample is None
     assert 0 < found.smallest_margin < 0.02  # the bound is tight in the limit, and the search comes close
-    assert {name for name, _ in found.strategies} == {"hypothesis", "random", "evolution", "climb"}
+    assert {name for name, _ in found.strategies} == {"hypothesis", "random", "snap", "evolution", "climb"}
     assert sum(count for _, count in found.strategies) == found.examples_run > 5000
 
 
@@ -72,6 +72,25 @@ def test_an_example_that_is_none_does_not_stop_the_search() -> None:
     found = hunt(FALSE["1/28"][0], seed=0, budget=QUICK, examples=[given])
     assert found.counterexample is not None
     assert found.examples_run > 1
+
+
+def test_what_fails_only_on_a_boundary_is_reached_by_snapping() -> None:
+    inside = {"x": Fraction(1, 7)}
+    statement = Statement((Parameter("x", low="0", high="1", landmarks=("1/3",)),), {}, "x != 1/3")
+    nothing = Budget(drawn=0, random=0, evolved=0, climbed=0, confirmations=12, seconds=60)
+    found = hunt(statement, seed=0, budget=nothing, examples=[inside])
+    assert found.counterexample is not None
+    assert found.counterexample.instance == {"x": Fraction(1, 3)}
+    unmarked = Statement((Parameter("x", low="0", high="1"),), {}, "x != 1/3")
+    assert hunt(unmarked, seed=0, budget=nothing, examples=[inside]).counterexample is None
+
+
+def test_a_violation_that_hypothesis_comes_across_again_is_no_error() -> None:
+    drawn_only = Budget(drawn=150, random=0, evolved=0, climbed=0, confirmations=12, seconds=60)
+    coarse = Statement((Parameter("t", "natural"),), {}, "t != 40")
+    found = [hunt(coarse, seed=seed, budget=drawn_only) for seed in range(20)]
+    assert all(f.counterexample is not None for f in found)
+    assert all(f.examples_run < 150 for f in found)
 
 
 @pytest.mark.parametrize("example", [{}, {"x": 0.5}, {"x": Fraction(1), "y": Fraction(1)}])
