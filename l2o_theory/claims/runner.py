@@ -75,13 +75,19 @@ def _formal(claim: Claim, statement: Statement, budget: Literal["quick", "full"]
         expected=claim.expected,
         scope=claim.scope,
         trust=finding.trust,
-        margin=_readable(search.smallest_margin),
+        margin=_slack(finding.status, search),
         margin_at=to_json(search.margin_at) if search.margin_at is not None else None,
         evidence=(*finding.evidence, Evidence("search", _log(search))),
         mutations=mutations,
         reason=finding.reason,
         run={"examples": search.examples_run},
     )
+
+
+def _slack(status: Status, search: Hunt) -> float | None:
+    """Smallest margin; what holds has none below 0: the search lets hypotheses pass by a rounding error too."""
+    margin = _readable(search.smallest_margin)
+    return max(margin, 0.0) if margin is not None and status in (Status.PROVED, Status.CERTIFIED) else margin
 
 
 def _readable(margin: float) -> float | None:

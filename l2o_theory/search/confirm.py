@@ -127,7 +127,7 @@ class Judge:
             "kind": "cex",
             "instance": to_json(instance),
             "definitions": dict(self._statement.definitions),
-            "hypotheses": dict(self._statement.hypotheses),
+            "hypotheses": self._statement.requirements(),
             "conclusion": self._statement.conclusion,
         }
         if decision.arithmetic != "rational":
