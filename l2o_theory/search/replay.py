@@ -110,7 +110,8 @@ def replay(path: str | Path) -> Replay:
         )
         certificate, claim = dict(data["certificate"]), str(data["claim"])
         instance = from_json(data["instance"])
-        same = all(certificate[key] == text[key] for key in ("definitions", "hypotheses", "conclusion"))
+        wanted = {**text, "hypotheses": statement.requirements()}
+        same = all(certificate[key] == wanted[key] for key in ("definitions", "hypotheses", "conclusion"))
         same = same and from_json(certificate["instance"]) == instance and certificate["kind"] == "cex"
     except (KeyError, TypeError, AttributeError, ClaimError) as error:
         raise StoreError(f"{path} is not a complete replay file ({error}); write it again with falsify") from None
