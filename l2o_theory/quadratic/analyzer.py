@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -18,6 +17,7 @@ from l2o_theory.quadratic.spectrum import Spectrum, parse_column, spectrum_of_ma
 if TYPE_CHECKING:
     from l2o_theory.quadratic.bounds import GradientBounds
     from l2o_theory.quadratic.certificate import ConvergenceCertificate
+    from l2o_theory.quadratic.descent import Schedule
     from l2o_theory.quadratic.symbolic import SymbolicQuadratic
 
 Objective = Literal["final", "log_final"]
@@ -203,7 +203,7 @@ class Quadratic:
         start: Any,
         steps: int,
         meta_steps: int,
-        schedule: Callable[[int], Any] | None = None,
+        schedule: Schedule | None = None,
         *,
         digits: int | None = None,
     ) -> Any:
@@ -213,8 +213,10 @@ class Quadratic:
             start: eta_0 >= 0.
             steps: t, one horizon.
             meta_steps: number of updates, >= 0.
-            schedule: k -> mu_k >= 0 for k = 1, 2, ...; default 1/sqrt(k).
+            schedule: mu_k >= 0 as a function of k = 1, 2, ... or as a sequence; default 1/sqrt(k).
             digits: run the recursion in balls.
+
+        Each update is accurate to 1e-12 of eta_k or 1e-10 of G'; the recursion may magnify that while it overshoots.
         """
         from l2o_theory.quadratic.descent import meta_descent
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -15,6 +16,7 @@ from l2o_theory.quadratic.arguments import Array, split_rational
 from l2o_theory.rigor.rationals import parse_rationals
 
 _LEAST_LOG_X, _LEAST_RATIO = -300.0, 1e-30  # what the float route can hold beside the largest
+_EIGH_NOISE = 16  # rounding errors per entry of an eigenvector; exact (diagonal) eigenvectors keep any coefficient
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +38,8 @@ def parse_column(values: Any, name: str) -> Column:
     Raises:
         InputError: not one-dimensional, empty, NaN, infinite, boolean, unparsable or outside the float range.
     """
+    if isinstance(values, Set | Mapping):
+        raise InputError(f"{name} must be an ordered sequence, got a {type(values).__name__}; pass a list")
     if hasattr(values, "__array__"):
         values = np.asarray(values)
         if values.ndim != 1:
@@ -170,13 +174,17 @@ class Spectrum:
 def spectrum_of_matrix(matrix: Any, start: Any) -> Spectrum:
     """Diagonalise a symmetric positive definite H (d, d) in float64: weights c_i^2 = <u_i, start>^2.
 
+    A coefficient within the rounding of its own scalar product counts as 0: noise would make its eigenvalue active.
+
     Raises:
         InputError: not square, not finite, not symmetric to 1e-12, not positive definite, or `start` of another length.
     """
     try:
+        if np.iscomplexobj(matrix) or np.iscomplexobj(start):
+            raise TypeError
         h, w = np.asarray(matrix, dtype=np.float64), np.asarray(start, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError("H and w0 must be arrays of numbers, got something else; convert them to float64") from None
+        raise InputError("H and w0 must be arrays of real numbers, got something else; convert to float64") from None
     if h.ndim != 2 or h.shape[0] != h.shape[1] or not h.size:
         raise InputError(f"H must be a square matrix, got shape {h.shape}; pass X.T @ X for a data matrix X")
     if w.shape != h.shape[:1]:
@@ -192,4 +200,7 @@ def spectrum_of_matrix(matrix: Any, start: Any) -> Spectrum:
             f"H must be positive definite, got smallest eigenvalue {eigenvalues[0]:.3g}; "
             "project out the null space or add a multiple of the identity"
         )
-    return Spectrum(parse_column(eigenvalues, "eigenvalues"), parse_column((vectors.T @ w) ** 2, "weights"))
+    coefficients = vectors.T @ w
+    noise = _EIGH_NOISE * len(h) * np.finfo(np.float64).eps * (np.abs(vectors).T @ np.abs(w))
+    coefficients[np.abs(coefficients) <= noise] = 0.0
+    return Spectrum(parse_column(eigenvalues, "eigenvalues"), parse_column(coefficients**2, "weights"))

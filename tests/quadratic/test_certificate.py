@@ -7,9 +7,11 @@ import math
 
 import numpy as np
 import pytest
+from slow_reference import reference
 
 from l2o_theory.errors import InputError
 from l2o_theory.quadratic import Quadratic
+from l2o_theory.quadratic.descent import _plain_slope
 
 
 def plain_descent(eigenvalues: list, weights: list, start: float, steps: int, meta_steps: int) -> np.ndarray:
@@ -49,6 +51,41 @@ def test_schedule_and_reset_to_zero() -> None:
     still = quadratic.meta_descent(0.5, 10, 3, schedule=lambda k: "0")
     assert still.tolist() == [0.5] * 4
     assert quadratic.meta_descent(0.5, 10, 0).tolist() == [0.5]
+
+
+def test_a_schedule_may_be_a_sequence() -> None:
+    quadratic = Quadratic([1.0, 0.5], [0.5, 0.5])
+    rates = 1 / np.sqrt(np.arange(1, 13))
+    wanted = quadratic.meta_descent(0.5, 10, 10)
+    for schedule in (rates, rates.tolist(), tuple(rates), lambda k: rates[k - 1]):
+        # 1/sqrt(k) of numpy and of math may differ in the last place
+        np.testing.assert_allclose(quadratic.meta_descent(0.5, 10, 10, schedule), wanted, rtol=1e-13)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 40, 1000])
+@pytest.mark.parametrize("eigenvalues", [[2.0, 1.0, 0.3], [1.001, 1.0, 1.0005], [50.0, 0.02], [3.0, 3.0, 1.0]])
+def test_the_plain_slope_knows_its_error(eigenvalues: list, steps: int) -> None:
+    weights = [0.2, 0.5, 0.3][: len(eigenvalues)]
+    quadratic = Quadratic(eigenvalues, weights)
+    slope_and_error = _plain_slope(quadratic.spectrum, steps)
+    middle, best = 2 / (max(eigenvalues) + min(eigenvalues)), quadratic.optimal_step_size(steps)
+    for eta in (0.0, 0.3, 1 / max(eigenvalues), middle, middle * (1 - 1e-9), best, best * (1 + 1e-6), 7.0):
+        slope, error = slope_and_error(eta)
+        exact = reference(eigenvalues, weights, eta, steps)["log_final"]
+        assert abs(slope - exact) <= error
+    # Planted fault: a bound that never comes near an error would send every slope down the slow route.
+    assert slope_and_error(0.3)[1] < 1e-9 * abs(slope_and_error(0.3)[0])
+
+
+def test_a_meta_step_is_right_where_the_plain_formula_is_not() -> None:
+    quadratic, steps = Quadratic([1.0, 0.999], [0.5, 0.5]), 10**9
+    start = 2 / 1.999
+    slope, error = _plain_slope(quadratic.spectrum, steps)(start)
+    exact = float(quadratic.meta_gradient(start, steps, "log_final", digits=20))
+    assert abs(slope - exact) > 0.01 * abs(exact)  # the planted fault is real
+    assert error > abs(slope - exact)
+    path = quadratic.meta_descent(start, steps, 1, [0.01])
+    assert path[1] == pytest.approx(start - 0.01 * exact, rel=1e-14)
 
 
 def test_descent_stays_where_the_loss_is_zero() -> None:
@@ -134,6 +171,10 @@ def test_certificate_refuses(arguments: tuple, message: str) -> None:
         ({"meta_steps": 1.5}, "meta_steps must be an integer"),
         ({"schedule": lambda k: -1.0}, r"schedule\(1\) must be >= 0"),
         ({"schedule": lambda k: math.nan}, r"schedule\(1\) must be finite"),
+        ({"schedule": "1/sqrt(k)"}, "schedule must be a function of k or a sequence of at least 2"),
+        ({"schedule": 0.1}, "schedule must be a function of k or a sequence of at least 2"),
+        ({"schedule": [0.1]}, "schedule must be a function of k or a sequence of at least 2"),
+        ({"schedule": [0.1, "x"]}, r"schedule\(2\) must be a rational"),
     ],
 )
 def test_descent_refuses(options: dict, message: str) -> None:

@@ -59,6 +59,12 @@ def test_bad_steps_are_refused(steps: object) -> None:
         quadratic.gradient_bounds(steps)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("eigenvalues", [{1, 2}, {1: 2}])
+def test_unordered_collections_are_refused(eigenvalues: object) -> None:
+    with pytest.raises(InputError, match="ordered sequence"):
+        Quadratic(eigenvalues, [1, 1])
+
+
 @pytest.mark.parametrize("step_size", [math.nan, math.inf, np.array([0.1, math.nan]), "x", True, None, [[0.1], []]])
 def test_bad_step_sizes_are_refused(step_size: object) -> None:
     with pytest.raises(InputError, match="step_size must be"):
@@ -87,7 +93,8 @@ def test_other_bad_arguments_are_refused() -> None:
         ([[1.0, 1.0], [1.0, 1.0]], [1, 1], "positive definite"),
         ([[1.0, math.nan], [math.nan, 1.0]], [1, 1], "finite"),
         (np.eye(2), [0, 0], "all be zero"),
-        ([["a"]], [1], "arrays of numbers"),
+        ([["a"]], [1], "arrays of real numbers"),
+        ([[1j]], [1], "arrays of real numbers"),
     ],
 )
 def test_bad_matrices_are_refused(matrix: object, start: object, message: str) -> None:
@@ -150,6 +157,19 @@ def test_from_matrix_agrees_with_its_spectrum_and_forgets_rotations() -> None:
     np.testing.assert_allclose(
         quadratic.loss(ETAS, STEPS), Quadratic(EIGENVALUES, WEIGHTS).loss(ETAS, STEPS), rtol=1e-9
     )
+
+
+def test_from_matrix_does_not_make_noise_an_active_eigenvalue() -> None:
+    rng = np.random.default_rng(3)
+    basis = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    matrix = basis @ np.diag([5.0, 4.0, 3.0, 2.0, 1.0, 0.5]) @ basis.T
+    quadratic = Quadratic.from_matrix((matrix + matrix.T) / 2, basis[:, 1] + basis[:, 3])
+    assert len(quadratic.active) == 2
+    # eigh is accurate to a few dozen roundings; with noise of 1e-31 kept at eigenvalue 5 the optimum would be 0.363
+    assert quadratic.optimal_step_size(1000) == pytest.approx(
+        Quadratic([4, 2], [1, 1]).optimal_step_size(1000), rel=1e-13
+    )
+    assert Quadratic.from_matrix(np.diag([2.0, 1.0]), [1e-100, 1.0]).smoothness == 2.0  # a diagonal is read exactly
 
 
 def test_values_are_frozen_and_the_caller_keeps_his_arrays() -> None:
