@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from random import Random
@@ -18,13 +18,17 @@ from l2o_theory.rigor import boxes, kernel
 from l2o_theory.rigor.language import Malformed, Undecided
 from l2o_theory.rigor.proof import Proof, Step, named_links
 from l2o_theory.rigor.statement import Instance, Statement, from_json, to_json
+from l2o_theory.search.compiled import compile_margin
 from l2o_theory.search.hunt import Budget, Hunt, hunt
 from l2o_theory.search.instances import RandomChoices, draw_instance
 
 _FACT_INSTANCES = {"quick": 40, "full": 400}  # exact instances on which the facts of a proof are tested
+_DRAWS = 50  # per instance wanted, at most
+_FEWEST_INSTANCES = 10  # a fact that was tested on fewer is believed, not tested
 _MUTATION_LEAVES = 2000  # a false variant that search missed burns every leaf it is given
 _RESOLUTION = 1e-12  # relative slack that 64-bit balls resolve with some cancellation; below it the sides touch
 _AUTOMATIC_HYPOTHESES = 8  # beyond this many, products of hypotheses are too many to try without being asked
+_NO_PROOF = (CertificateError, kernel.Rejected, Malformed, Undecided, ArithmeticError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def _formal(claim: Claim, statement: Statement, budget: Literal["quick", "full"]
         claim=claim.id,
         status=finding.status,
         expected=claim.expected,
-        scope=claim.scope,
+        scope=_scope(claim, finding.status),
         trust=finding.trust,
         margin=_slack(finding.status, search),
         margin_at=to_json(search.margin_at) if search.margin_at is not None else None,
@@ -82,6 +86,15 @@ def _formal(claim: Claim, statement: Statement, budget: Literal["quick", "full"]
         reason=finding.reason,
         run={"examples": search.examples_run},
     )
+
+
+def _scope(claim: Claim, status: Status) -> str:
+    """What the claim says of itself; a cover speaks of its box alone, whatever the claim says."""
+    if status is not Status.CERTIFIED or claim.box is None:
+        return claim.scope
+    ranges = [f"{name} in [{low}, {high}]" for name, (low, high) in claim.box.ranges.items()]
+    fixed = [f"{name} = {value}" for name, value in claim.box.fixed.items()]
+    return f"the box {', '.join(ranges + fixed)} (claim: {claim.scope})"
 
 
 def _slack(status: Status, search: Hunt) -> float | None:
@@ -112,7 +125,9 @@ def _log(search: Hunt) -> dict[str, Any]:
 def _strongest(
     claim: Claim, statement: Statement, witness: Instance, search: Hunt, budget: Literal["quick", "full"], seed: int
 ) -> _Finding:
-    proved = _proved(claim, statement, witness, budget, seed) if claim.expected is not Status.FALSIFIED else None
+    proved = None
+    if claim.expected is not Status.FALSIFIED:
+        proved = _proved(claim, statement, witness, budget, seed, search.closest)
     if search.counterexample is not None:
         found = search.counterexample
         trust = "exact rationals" if found.arithmetic == "rational" else f"ball arithmetic, {found.arithmetic} bits"
@@ -130,35 +145,53 @@ def _strongest(
 
 
 def _proved(
-    claim: Claim, statement: Statement, witness: Instance, budget: Literal["quick", "full"], seed: int
+    claim: Claim,
+    statement: Statement,
+    witness: Instance,
+    budget: Literal["quick", "full"],
+    seed: int,
+    closest: Sequence[Instance],
 ) -> _Finding | None:
+    """The verdict of the kernel on the claim's proof, whose facts and names are first tested on instances."""
     proof = claim.proof or _automatic(statement)
     if proof is None:
         return None
     try:
+        if redefined := {p.name for p in statement.parameters} & {*proof.atoms, *proof.definitions}:
+            raise CertificateError(f"it gives the parameters {sorted(redefined)} another meaning; rename these atoms")
         at = from_json(proof.witness) if proof.witness is not None else witness
         certificate = proof.certificate(statement, at)
         kernel.check(certificate)
-    except (CertificateError, kernel.Rejected, Malformed) as error:
+    except _NO_PROOF as error:
         return _Finding(Status.UNDECIDED, "kernel", (), f"no proof: {error}") if claim.proof else None
-    misquoted = proof.misquoted(statement, [witness, at, *_admissible(statement, _FACT_INSTANCES[budget], seed)])
+    evidence = (Evidence("certificate", certificate),)
+    if not (proof.facts or proof.atoms or proof.definitions != statement.definitions):
+        return _Finding(Status.PROVED, "kernel", evidence)
+    instances = _admissible(statement, _FACT_INSTANCES[budget], seed, [witness, at, *closest])
+    misquoted = proof.misquoted(statement, instances)
     if misquoted:
         return _Finding(Status.UNDECIDED, "kernel", (), f"misquoted: {'; '.join(misquoted)}")
-    facts = proof.textbook_facts()
-    trust = "kernel" + (f"; modulo {', '.join(facts)}" if facts else "")
-    return _Finding(Status.PROVED, trust, (Evidence("certificate", certificate),))
+    if len(instances) < _FEWEST_INSTANCES:
+        reason = f"only {len(instances)} instances of the hypotheses were found to test the facts of the proof on"
+        return _Finding(Status.UNDECIDED, "kernel", (), f"{reason}; give the parameters ranges and landmarks")
+    textbook = "".join(f"; modulo {', '.join(facts)}" for facts in [proof.textbook_facts()] if facts)
+    tested = f"; facts and definitions of the proof tested on {len(instances)} instances"
+    return _Finding(Status.PROVED, f"kernel{textbook}{tested}", evidence)
 
 
-def _admissible(statement: Statement, count: int, seed: int) -> list[Instance]:
-    """Random instances that satisfy the hypotheses, at most `count`, out of ten times as many draws."""
-    choices, found = RandomChoices(Random(seed)), list[Instance]()
-    for _ in range(10 * count):
-        instance = draw_instance(statement, choices)
-        if not math.isnan(statement.margin(instance)) and statement.decide(instance).admissible:
-            found.append(instance)
-        if len(found) == count:
+def _admissible(statement: Statement, count: int, seed: int, known: Sequence[Instance]) -> list[Instance]:
+    """The known instances that satisfy the hypotheses and up to `count` random ones, each once."""
+    hypotheses = statement.altered(conclusion="0 <= 1")  # an equality that holds has no margin to look at
+    margin, choices = compile_margin(hypotheses), RandomChoices(Random(seed))
+    found: dict[str, Instance] = {str(to_json(i)): i for i in known if hypotheses.decide(i).admissible}
+    most = len(found) + count
+    for _ in range(_DRAWS * count):
+        if len(found) == most:
             break
-    return found
+        instance = draw_instance(statement, choices)
+        if margin(instance).hypotheses >= 0 and hypotheses.decide(instance).admissible:
+            found[str(to_json(instance))] = instance
+    return list(found.values())
 
 
 def _automatic(statement: Statement) -> Proof | None:
@@ -174,7 +207,7 @@ def _certified(statement: Statement, box: boxes.Box) -> _Finding:
     try:
         certificate = boxes.cover(statement, box)
         kernel.check(certificate)
-    except (CertificateError, kernel.Rejected, Undecided) as error:
+    except _NO_PROOF as error:
         return _Finding(Status.UNDECIDED, "interval arithmetic", (), f"the box is not covered: {error}")
     trust = "interval arithmetic (python-flint); the kernel checks the split tree and every leaf"
     return _Finding(Status.CERTIFIED, trust, (Evidence("certificate", certificate),))
@@ -194,7 +227,7 @@ def _mutate(
         return MutationResult(
             mutation.name, Status.FALSIFIED, statement.conclusion, to_json(found.instance), found.arithmetic, by
         )
-    proved = _proved(claim, statement, witness, budget, seed)
+    proved = _proved(claim, statement, witness, budget, seed, search.closest)
     status = proved.status if proved is not None else Status.NOT_FALSIFIED
     if status is not Status.PROVED and claim.box is not None:
         status = _certified(statement, replace(claim.box, max_leaves=_MUTATION_LEAVES)).status
