@@ -38,7 +38,6 @@ CONVEX = Claim(
     ),
     witness={"eta": "1/10", "zeta": "1/5", "b": "1/10"},
     counterexample={"eta": "1/2", "zeta": "2", "b": "1/2"},
-    corrects="step_size/theorem3/strict_convexity",
 )
 
 WITHOUT_MOMENTUM = Claim(

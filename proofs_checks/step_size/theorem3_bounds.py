@@ -284,7 +284,8 @@ SMALL_BETWEEN = Claim(
         | {
             "largest": Fact(
                 "(m - (1-eta*alpha))*(m - (eta*L-1)) == 0",
-                "definition of m: the larger of 1 - eta alpha and eta L - 1, whichever sign eta has",
+                "definition of m",
+                "for eta >= 0 it is the larger of 1 - eta alpha and eta L - 1",
             ),
         },
         steps=(

@@ -63,6 +63,7 @@ CONSTANT_TWO = Claim(
     kind="tight",
     scope=ANY_STEP,
     expected=Status.PROVED,
+    corrects="step_size/theorem4/bound_nineteen_tenths",
     formal=bounded("2*L**3/(x*alpha*(L-alpha))", strict=True),
     witness={**setting.WITNESS, "eta": "1"},
     proof=Proof(
@@ -201,7 +202,6 @@ CONSTANT_BELOW_TWO = Claim(
         "t": "1000",
         "eta": "1996/1995",
     },
-    corrects="step_size/theorem4/bound_two",
     notes="Shows that 2 cannot be lowered to 1.9 uniformly in t.",
 )
 

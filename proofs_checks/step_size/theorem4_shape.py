@@ -253,6 +253,7 @@ LOG_OF_MEAN = Claim(
     kind="tight",
     scope="two tasks, all positive spectra and weights of any length, all t >= 1, all real step sizes",
     expected=Status.PROVED,
+    corrects="step_size/theorem4/mean_of_logs",
     formal=Statement(
         parameters=(*_POOL, *SIZES),
         hypotheses={
@@ -383,7 +384,6 @@ MEAN_OF_LOGS = Claim(
     ),
     witness={"t": "1", "eta": "1/2", "between": "1", "zeta": "2"},
     counterexample={"t": "1", "eta": "1", "between": "12/5", "zeta": "7/2"},
-    corrects="step_size/theorem4/log_of_mean",
     notes="The logarithm and the mean over tasks must not be swapped. The published theorem has one task and is safe.",
 )
 
