@@ -120,9 +120,9 @@ THEOREM5 = Claim(
     title="Few noisy samples: training picks eta of order 1 and overfits, validation order 1/t and gains",
     source=f"{setting.PAPER}, Theorem 5; the constants are derived here",
     statement=(
-        "d = 120, n = n1 = n2 = 60, sigma = 1.5, t = 20 and 80. While t grows fourfold eta*_train stays within 25 "
-        "percent and t eta*_valid within 60 percent.\n"
-        "Risk of train-by-train >= sigma^2/(2(d/n - 1)); of train-by-validation <= 1 - 1/(2 (2(1+d/n) + sigma^2 d/n)); validation wins (paired)."
+        "d = 120, n = n1 = n2 = 60, sigma = 1.5, t = 20 and 80. While t grows fourfold eta*_train stays within 25 percent\n"
+        "and t eta*_valid within 60 percent. Risk of train-by-train >= sigma^2/(2(d/n - 1)); of train-by-validation\n"
+        "<= 1 - 1/(2 (2(1+d/n) + sigma^2 d/n)); validation wins (paired)."
     ),
     kind="statistical",
     scope="one shape with d/n = 2, one noise, two horizons; one-sided tests at 1 percent",
