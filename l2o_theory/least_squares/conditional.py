@@ -105,7 +105,7 @@ class Conditional(ExpectedRisks):
         return super().expected_norm2(step_size) if exact is None else exact
 
     def erm_risk(self) -> Any:
-        """Risk of the least-norm least-squares solution, t -> inf for eta < 2/l_max: (d-r)/d + (sigma^2/n) SUM 1/l_i."""
+        """Risk of the least-norm least-squares solution, t -> inf at eta < 2/l_max: (d-r)/d + (sigma^2/n) SUM 1/l_i."""
         missing = (self.dimension - self.rank) / self.dimension
         return scalar(missing + self.noise**2 / self.samples * np.sum(1 / self.eigenvalues))
 
