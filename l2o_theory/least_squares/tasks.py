@@ -35,7 +35,7 @@ class Task:
         w_star: the weights that made the labels, shape (d,).
         noise: sigma, standard deviation of the label noise.
         direction: unit vector of shape (d,), on which a run that the freeze rule stops is put.
-        covariance: C of the features, shape (d, d), or None for the identity.
+        root: symmetric square root of the covariance C of the features, shape (d, d), or None for the identity.
     """
 
     features: Array
@@ -43,7 +43,7 @@ class Task:
     w_star: Array
     noise: float
     direction: Array
-    covariance: Array | None = None
+    root: Array | None = None
 
     @property
     def samples(self) -> int:
@@ -75,8 +75,8 @@ class Task:
     def risk(self, weights: Array) -> Array:
         """Excess risk (w - w*)^T C (w - w*) of weights of shape (..., d): test RMSE^2 is risk + sigma^2."""
         error = weights - self.w_star
-        spread = error if self.covariance is None else error @ self.covariance
-        return np.asarray((error * spread).sum(-1))
+        spread = error if self.root is None else error @ self.root
+        return np.asarray((spread * spread).sum(-1))
 
     def _rows(self, begin: int, end: int) -> Task:
         if end > self.samples:
@@ -142,7 +142,7 @@ class TaskDistribution:
         w_star = unit_vector(stream("w_star", seed, index), self.dimension)
         labels = features @ w_star + self.noise * stream("noise", seed, index).standard_normal(samples)
         direction = unit_vector(stream("freeze", seed, index), self.dimension)
-        return Task(features, labels, w_star, self.noise, direction, self.covariance)
+        return Task(features, labels, w_star, self.noise, direction, self.root)
 
     def tasks(self, samples: int, count: int, *, seed: int = 0, first: int = 0) -> Iterator[Task]:
         """Draw `count` tasks one by one, from number `first` on."""

@@ -1,0 +1,149 @@
+"""The Krylov space of a run: all that t steps of gradient descent depend on, whatever the step size.
+
+H = X^T X/n, b = X^T y/n. From w_0 = 0 every w_t lies in span{b, H b, ..., H^(t-1) b}, and the residual y - X w_t =
+(I - eta X X^T/n)^t y in span{y, ..., (X X^T)^t y}. k = t_max steps of Golub and Kahan's bidiagonalisation, started at
+y, give orthonormal bases U, V of the two with X V = U B, B lower bidiagonal of shape (k+1, k) [textbook]: Lanczos on
+H from b, without its squared condition number. With B = F diag(s) G^T, f = ||y|| F^T e_1 and l_i = s_i^2/n
+
+    ||y - X w_t||^2 = SUM_i f_i^2 (1 - eta l_i)^(2t) + f_null^2                 a sum of squares: nothing cancels
+    w_t = V G z,   z_i = [1 - (1 - eta l_i)^t]/l_i * s_i f_i/n                 exact for t <= k         [derived here]
+
+All functions take a batch of tasks along the first axis, as numpy arrays or as torch tensors on any device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+Batch = Any
+"""numpy array or torch tensor, one task per entry of the first axis."""
+
+
+@dataclass(frozen=True, eq=False)
+class Krylov:
+    """A batch of m runs in k Krylov coordinates.
+
+    Attributes:
+        eigenvalues: l_i, shape (m, k).
+        residual: f_i, component of the labels along each direction, (m, k).
+        remainder: f_null^2, what no step ever fits, (m,).
+        slopes: s_i f_i/n, component of b along each direction, (m, k).
+    """
+
+    eigenvalues: Batch
+    residual: Batch
+    remainder: Batch
+    slopes: Batch
+
+
+def project(features: Batch, labels: Batch, steps: int, samples: int | None = None) -> tuple[Krylov, Batch]:
+    """Reduce a batch of tasks to what `steps` steps of gradient descent see of them.
+
+    From two thirds of the rank on, a singular value decomposition is cheaper than that many steps, and is used.
+
+    Args:
+        features: X, shape (m, n, d); in float32 the products with X are float32 and the rest float64.
+        labels: y, shape (m, n).
+        steps: largest number of steps t_max that will be asked for.
+        samples: the n of H = X^T X/n, if it is not the number of rows.
+
+    Returns:
+        The runs, and the basis: orthonormal directions in weight space as rows, shape (m, k, d).
+    """
+    rank = min(features.shape[1:])
+    xp = namespace(features)
+    if 3 * steps >= 2 * rank:
+        left, values, basis = xp.linalg.svd(cast(features, np.float64), full_matrices=False)
+        residual = (labels[:, None, :] @ left)[:, 0]
+        remainder = ((labels - (left @ residual[..., None])[..., 0]) ** 2).sum(-1)
+    else:
+        bidiagonal, basis = bidiagonalise(features, labels, steps)
+        left, values, right = xp.linalg.svd(bidiagonal, full_matrices=True)
+        components = xp.sqrt((labels * labels).sum(-1))[:, None] * left[:, 0, :]
+        residual, remainder = components[:, :-1], components[:, -1] ** 2
+        basis = right @ basis
+    count = samples or features.shape[1]
+    return Krylov(values * values / count, residual, remainder, values * residual / count), basis
+
+
+def bidiagonalise(features: Batch, labels: Batch, steps: int) -> tuple[Batch, Batch]:
+    """`steps` steps of Golub-Kahan bidiagonalisation from y, both bases re-orthogonalised.
+
+    If a space is exhausted early, the rest of the arrays is 0, which every formula above bears.
+
+    Args:
+        features: X, shape (m, n, d).
+        labels: y, shape (m, n).
+        steps: k.
+
+    Returns:
+        B of shape (m, k+1, k), and V as rows, shape (m, k, d).
+    """
+    tasks, rows, columns = features.shape
+    left = zeros_beside(features, tasks, steps + 1, rows)
+    right = zeros_beside(features, tasks, steps, columns)
+    bidiagonal = zeros_beside(features, tasks, steps + 1, steps)
+    # what rounding alone can leave behind, relative to ||X||, when a space is exhausted
+    rounding = max(rows, columns) * float(namespace(features).finfo(features.dtype).eps)
+    largest = zeros_beside(features, tasks)
+    left[:, 0], _ = _normalise(labels, largest)
+    for step in range(steps):
+        new = (cast(left[:, step, None, :], features.dtype) @ features)[:, 0]
+        if step:
+            new = new - bidiagonal[:, step, step - 1, None] * right[:, step - 1]
+        right[:, step], size = _normalise(_orthogonal(new, right[:, :step]), rounding * largest)
+        bidiagonal[:, step, step] = size
+        largest = namespace(features).maximum(largest, size)
+        new = (features @ cast(right[:, step, :, None], features.dtype))[..., 0] - size[:, None] * left[:, step]
+        left[:, step + 1], size = _normalise(_orthogonal(new, left[:, : step + 1]), rounding * largest)
+        bidiagonal[:, step + 1, step] = size
+        largest = namespace(features).maximum(largest, size)
+    return bidiagonal, right
+
+
+def join(parts: Sequence[Any]) -> Any:
+    """One batch out of several of the same dataclass of arrays."""
+    first = parts[0]
+    xp = namespace(getattr(first, fields(first)[-1].name))
+    columns = {field.name: [getattr(part, field.name) for part in parts] for field in fields(first)}
+    joined = {name: None if entries[0] is None else xp.concatenate(entries) for name, entries in columns.items()}
+    return type(first)(**joined)
+
+
+def namespace(array: Batch) -> Any:
+    """The module whose functions apply to the array: numpy or torch."""
+    if isinstance(array, np.ndarray):
+        return np
+    import torch  # imported here: a torch tensor came in, so it is loaded already
+
+    return torch
+
+
+def cast(array: Batch, dtype: Any) -> Batch:
+    """The array in another floating-point type, itself if it has that type."""
+    if isinstance(array, np.ndarray):
+        return array.astype(dtype, copy=False)
+    return array.to(namespace(array).float64 if dtype is np.float64 else dtype)
+
+
+def zeros_beside(array: Batch, *shape: int) -> Batch:
+    """float64 zeros where the array lives."""
+    if isinstance(array, np.ndarray):
+        return np.zeros(shape)
+    return namespace(array).zeros(shape, dtype=namespace(array).float64, device=array.device)
+
+
+def _orthogonal(vectors: Batch, basis: Batch) -> Batch:
+    return vectors - ((basis @ vectors[..., None]).swapaxes(-1, -2) @ basis)[:, 0]
+
+
+def _normalise(vectors: Batch, smallest: Batch) -> tuple[Batch, Batch]:
+    """Unit vectors and lengths; 0 and 0 where the length is not above `smallest`."""
+    xp = namespace(vectors)
+    size = xp.sqrt((vectors * vectors).sum(-1))
+    kept = size > smallest
+    return vectors * xp.where(kept, 1 / xp.where(kept, size, 1.0), 0.0)[:, None], size * kept
