@@ -41,7 +41,9 @@ class HeavyBall:
     """Heavy-ball descent on the quadratic with these eigenvalues l_i > 0 and weights c_i^2 >= 0.
 
     Methods take `step_size` (eta) and `momentum` (b), real and broadcast against each other, and one `steps` (t >= 1);
-    they return float64, inf or 0 beyond its range. With `digits=N` they take one exact pair and return `flint.arb`.
+    they return float64, inf or 0 beyond its range. Floats leave p_t an error of about t max(1, |b|)^t 1e-16: near a
+    zero of p_t, and for |b| > 1 with small eta l, a small result has no correct digit, and `digits` is needed.
+    With `digits=N` they take one exact pair and return `flint.arb`.
 
     Raises:
         InputError: eigenvalues not positive, weights negative or all zero, lengths that differ, a step size or momentum
