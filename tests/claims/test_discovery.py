@@ -13,7 +13,8 @@ from l2o_theory.rigor.statement import Parameter, Statement
 
 CLAIMS = [
     Claim(
-        id="{id}", title="t", source="derived here", statement="x <= x", kind="upper", scope="all", expected=Status.PROVED,
+        id="{id}", title="t", source="derived here", statement="x <= x", kind="upper", scope="all",
+        expected=Status.PROVED,
         formal=Statement(parameters=(Parameter("x"),), hypotheses={{}}, conclusion="x <= x"),
         witness={{"x": "1"}}, mutations=(Mutation("strict", {{"conclusion": "x < x"}}),),
     )

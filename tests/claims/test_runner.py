@@ -1,10 +1,9 @@
 """The runner: the strongest honest verdict, never an upgrade, and the same one again for the same seed."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from claim_samples import ABSURD, LARGER, SQUARE, STRICT, X, Y, claim
+from claim_samples import ABSURD, LARGER, SQUARE, X, claim
 
 from l2o_theory.claims import Measurement, Mutation, Status, Verdict
 from l2o_theory.claims.runner import check
@@ -95,7 +94,7 @@ def test_the_trust_names_the_textbook_facts_and_says_how_often_they_were_tested(
 
 
 def test_facts_that_hardly_any_instance_tests_are_not_believed() -> None:
-    """Pell's equation: a random draw never hits its solutions, so the false fact would be tested at the witness alone."""
+    """Pell's equation: random draws never hit its solutions, so the fact would be tested at the witness alone."""
     pell = Statement(
         parameters=(Parameter("x"), Parameter("y")),
         hypotheses={"thin": "x**2 - 61*y**2 == 1", "x": "x > 0", "y": "y > 0"},
@@ -140,11 +139,10 @@ def test_a_box_without_all_parameters_is_undecided() -> None:
 
 
 def test_facts_are_tested_at_the_counterexample_too() -> None:
-    statement = Statement(parameters=(Parameter("x", low="0"),), hypotheses={"low": "x >= 0"}, conclusion="x <= 10**12")
-    far = Proof(facts={"f": Fact("x <= 10**12", "an author's belief")}, steps=())
-    assert one(statement, proof=far).status is Status.PROVED  # beyond the reach of the search: that is what trust is
-    verdict = one(statement, proof=far, counterexample={"x": "1000000000001"})
-    assert verdict.status is Status.FALSIFIED
+    rare, point = alone("(x - 1234577/1000003)**2 > 0"), {"x": "1234577/1000003"}
+    belief = Proof(facts={"f": Fact(rare.conclusion, "an author's belief")}, steps=())
+    assert "modulo an author's belief" in one(rare, proof=belief).trust  # no search sees the point: that is trust
+    assert one(rare, proof=belief, counterexample=point).status is Status.FALSIFIED
 
 
 def test_a_false_variant_that_is_accepted_spoils_the_claim() -> None:
