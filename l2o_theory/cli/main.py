@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from l2o_theory import __version__
-from l2o_theory.cli import check, doctor, falsify, listing, recheck, replay, report, reproduce, show
+from l2o_theory.cli import check, compare, doctor, falsify, listing, recheck, replay, report, reproduce, show
 from l2o_theory.errors import L2OTheoryError
 
 _EPILOG = (
@@ -31,6 +31,7 @@ app.command("check")(check.check)
 app.command("falsify")(falsify.falsify)
 app.command("replay")(replay.replay)
 app.command("recheck")(recheck.recheck)
+app.command("compare")(compare.compare)
 app.command("reproduce")(reproduce.reproduce)
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)

@@ -33,6 +33,8 @@ COLOURS: Mapping[str, str] = {
     "reverse float64": "#A3338B",
     "renormalised float32": "#5DBE9B",
     "renormalised float64": "#00734D",
+    "train-by-train": "#C8443C",
+    "train-by-validation": "#00798C",
 }
 """One colour per method, distinguishable with colour-vision deficiency; black is the theory's exact value."""
 

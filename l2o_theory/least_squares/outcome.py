@@ -113,6 +113,15 @@ class Outcome:
         return worse / better
 
 
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """One cell with its prediction and its measurement."""
+
+    protocol: Protocol
+    predicted: Outcome
+    measured: Outcome
+
+
 def least(curve: Array) -> int:
     """Index of the smallest entry; entries that are not finite count as infinite, the first one wins a tie."""
     return int(np.argmin(np.where(np.isfinite(curve), curve, np.inf)))

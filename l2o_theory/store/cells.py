@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,11 +13,20 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+import l2o_theory
 from l2o_theory.errors import StoreError
 from l2o_theory.store.atomic import write_atomically
+from l2o_theory.store.keys import library_versions
 
 Arrays = Mapping[str, NDArray[np.float64]]
 """What one cell holds: arrays by name."""
+
+
+def identity_of(room: str) -> str:
+    """Digest of the program text of one room of the package and of the library versions."""
+    files = sorted((Path(l2o_theory.__file__).resolve().parent / room).glob("*.py"))
+    parts = [json.dumps(library_versions()).encode(), *(path.read_bytes() for path in files)]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
 class Cells:
@@ -24,7 +34,7 @@ class Cells:
 
     Args:
         folder: where they lie; made if need be.
-        identity: text that must be equal for a cell to be reused (sources, versions); part of each file's name.
+        identity: text that must be equal for a cell to be reused (see `identity_of`); part of each file's name.
         fresh: forget what is there.
 
     Attributes:
