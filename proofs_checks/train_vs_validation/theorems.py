@@ -120,7 +120,7 @@ THEOREM5 = Claim(
     title="Few noisy samples: training picks eta of order 1 and overfits, validation order 1/t and gains",
     source=f"{setting.PAPER}, Theorem 5; the constants are derived here",
     statement=(
-        "d = 120, n = n1 = n2 = 60, sigma = 1.5, t = 20 and 80. While t grows fourfold eta*_train stays within 25 percent\n"
+        "d = 120, n = n1 = n2 = 60, sigma = 1.5, t = 20 and 80. While t grows fourfold eta*_train stays within 25 pct\n"
         "and t eta*_valid within 60 percent. Risk of train-by-train >= sigma^2/(2(d/n - 1)); of train-by-validation\n"
         "<= 1 - 1/(2 (2(1+d/n) + sigma^2 d/n)); validation wins (paired)."
     ),
