@@ -43,7 +43,7 @@ class Form:
         """Values of shape (m, p) at coordinates of shape (m, p, k)."""
         image = coordinates if self.factor is None else coordinates @ self.factor.swapaxes(-1, -2)
         error = image - self.target[:, None, :]
-        return self.scale[:, None] * ((error * error).sum(-1) + self.rest[:, None])
+        return self.scale[:, None] * (_squared_norms(error) + self.rest[:, None])
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,7 @@ class Runs:
                 coordinates = sums * krylov.slopes[:, None, :]
                 if radius is not None:
                     # written so that NaN, from inf - inf, counts as far away
-                    stopped = stopped | ~((coordinates * coordinates).sum(-1) < radius**2)
+                    stopped = stopped | ~(_squared_norms(coordinates) < radius**2)
                 if step not in wanted:
                     continue
                 loss = (((power * power) @ squares)[..., 0] + constant) / (2 * self.samples)
@@ -190,6 +190,10 @@ def _placed(array: Array, device: str) -> Batch:
     import torch  # imported here: only a device other than the processor needs it
 
     return torch.as_tensor(array, device=device)
+
+
+def _squared_norms(vectors: Batch) -> Batch:
+    return namespace(vectors).einsum("mpk,mpk->mp", vectors, vectors)  # no array of squares in between
 
 
 def _walk(decay: Batch, sizes: Batch, steps: Array, *, one_by_one: bool) -> Iterator[tuple[int, Batch, Batch]]:

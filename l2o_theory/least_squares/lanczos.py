@@ -87,21 +87,17 @@ def bidiagonalise(features: Batch, labels: Batch, steps: int) -> tuple[Batch, Ba
     left = zeros_beside(features, tasks, steps + 1, rows)
     right = zeros_beside(features, tasks, steps, columns)
     bidiagonal = zeros_beside(features, tasks, steps + 1, steps)
-    # what rounding alone can leave behind, relative to ||X||, when a space is exhausted
+    # what rounding alone can leave behind, relative to the first length, when a space is exhausted
     rounding = max(rows, columns) * float(namespace(features).finfo(features.dtype).eps)
-    largest = zeros_beside(features, tasks)
-    left[:, 0], _ = _normalise(labels, largest)
+    vectors, size = _normalise(labels[:, None, :], 0.0)
+    left[:, 0] = vectors[:, 0]
     for step in range(steps):
-        new = (cast(left[:, step, None, :], features.dtype) @ features)[:, 0]
-        if step:
-            new = new - bidiagonal[:, step, step - 1, None] * right[:, step - 1]
-        right[:, step], size = _normalise(_orthogonal(new, right[:, :step]), rounding * largest)
-        bidiagonal[:, step, step] = size
-        largest = namespace(features).maximum(largest, size)
-        new = (features @ cast(right[:, step, :, None], features.dtype))[..., 0] - size[:, None] * left[:, step]
-        left[:, step + 1], size = _normalise(_orthogonal(new, left[:, : step + 1]), rounding * largest)
-        bidiagonal[:, step + 1, step] = size
-        largest = namespace(features).maximum(largest, size)
+        image = cast(vectors, features.dtype) @ features
+        vectors, size = _normalise(_orthogonal(image, right[:, :step]), rounding * bidiagonal[:, :1, :1])
+        right[:, step], bidiagonal[:, step, step] = vectors[:, 0], size[:, 0, 0]
+        image = (features @ cast(vectors.swapaxes(-1, -2), features.dtype)).swapaxes(-1, -2)
+        vectors, size = _normalise(_orthogonal(image, left[:, : step + 1]), rounding * bidiagonal[:, :1, :1])
+        left[:, step + 1], bidiagonal[:, step + 1, step] = vectors[:, 0], size[:, 0, 0]
     return bidiagonal, right
 
 
@@ -138,12 +134,12 @@ def zeros_beside(array: Batch, *shape: int) -> Batch:
 
 
 def _orthogonal(vectors: Batch, basis: Batch) -> Batch:
-    return vectors - ((basis @ vectors[..., None]).swapaxes(-1, -2) @ basis)[:, 0]
+    """Rows (m, 1, d) without their part in the span of orthonormal rows (m, k, d)."""
+    return vectors - (vectors @ basis.swapaxes(-1, -2)) @ basis if basis.shape[1] else vectors
 
 
-def _normalise(vectors: Batch, smallest: Batch) -> tuple[Batch, Batch]:
-    """Unit vectors and lengths; 0 and 0 where the length is not above `smallest`."""
-    xp = namespace(vectors)
-    size = xp.sqrt((vectors * vectors).sum(-1))
+def _normalise(vectors: Batch, smallest: Any) -> tuple[Batch, Batch]:
+    """Unit vectors (m, 1, d) and their lengths (m, 1, 1); 0 and 0 where the length is not above `smallest`."""
+    size = (vectors @ vectors.swapaxes(-1, -2)) ** 0.5
     kept = size > smallest
-    return vectors * xp.where(kept, 1 / xp.where(kept, size, 1.0), 0.0)[:, None], size * kept
+    return vectors * (kept / (size + ~kept)), size * kept
