@@ -174,6 +174,11 @@ class Conditional(ExpectedRisks):
             values.flat[index] = quantity(self.rationals, self.dimension, self.samples, eta)
         return scalar(values)
 
+    @property
+    def measure(self) -> Measure:
+        """The spectrum as the sums see it, one row for each setting."""
+        return self._measure(np.arange(self.noise.size))
+
     def _width(self) -> int:
         return self.rank
 

@@ -94,21 +94,12 @@ class Limit(ExpectedRisks):
         with np.errstate(divide="ignore", invalid="ignore"):
             low = (1 - np.sqrt(ratio)) ** 2
             latest = np.where(low > 0, np.log1p(low / kappa) / low, 1 / kappa)
-        finite = latest[np.isfinite(latest)]
-        return self._with_nodes(rows, nodes_of_flow(float(np.max(finite * 4, initial=1.0))))
+        return self._with_nodes(
+            rows, nodes_of_flow(float(np.max((4 * np.sqrt(ratio) * latest)[np.isfinite(latest)], initial=1.0)))
+        )
 
     def _with_nodes(self, rows: NDArray[np.intp], nodes: int) -> Measure:
-        ratio, noise = self.ratio.flat[rows], self.noise.flat[rows]
-        atoms, masses, defect = semicircle_rule(ratio, nodes)
-        kappa = noise**2 * ratio
-        return Measure(
-            atoms=atoms,
-            masses=masses,
-            null=np.maximum(0, 1 - 1 / ratio) + defect,
-            floor=noise**2 * np.maximum(0, 1 - ratio) + kappa * defect,
-            penalty=kappa,
-            largest=(1 + np.sqrt(ratio)) ** 2,
-        )
+        return semicircle_measure(self.ratio.flat[rows], self.noise.flat[rows], nodes)
 
 
 def limit(ratio: Real, noise: Real, steps: Steps) -> Limit:
@@ -149,6 +140,20 @@ def semicircle_rule(ratio: Array, nodes: int) -> tuple[Array, Array, Array]:
     return atoms, masses, np.where(log_ratio == 0, 1 / (nodes + 1), defect)
 
 
+def semicircle_measure(ratio: Array, noise: Array, nodes: int) -> Measure:
+    """The limit's spectrum with `nodes` atoms, for each pair of `ratio` and `noise`, shape (rows,)."""
+    atoms, masses, defect = semicircle_rule(ratio, nodes)
+    kappa = noise**2 * ratio
+    return Measure(
+        atoms=atoms,
+        masses=masses,
+        null=np.maximum(0, 1 - 1 / ratio) + defect,
+        floor=noise**2 * np.maximum(0, 1 - ratio) + kappa * defect,
+        penalty=kappa,
+        largest=(1 + np.sqrt(ratio)) ** 2,
+    )
+
+
 def nodes_of_descent(steps: int) -> int:
     """t + 3 nodes, or for large t as many as reach rounding error.
 
@@ -159,5 +164,5 @@ def nodes_of_descent(steps: int) -> int:
 
 
 def nodes_of_flow(rate: float) -> int:
-    """Nodes for exp(-rate x/4) ..., to rounding error."""
+    """Nodes that integrate exp(-rate y), |y| <= 1, to rounding error: its coefficients fall like exp(-m^2/(2 rate))."""
     return 32 + math.ceil(5 * math.sqrt(rate))
