@@ -19,8 +19,10 @@ from l2o_theory.rigor.language import Malformed, Undecided
 from l2o_theory.rigor.proof import Proof, Step, named_links
 from l2o_theory.rigor.statement import Instance, Statement, from_json, to_json
 from l2o_theory.search.compiled import compile_margin
+from l2o_theory.search.confirm import certify
 from l2o_theory.search.hunt import Budget, Hunt, hunt
 from l2o_theory.search.instances import RandomChoices, draw_instance
+from l2o_theory.search.scout import GIVEN
 
 _FACT_INSTANCES = {"quick": 40, "full": 400}  # exact instances on which the facts of a proof are tested
 _DRAWS = 50  # per instance wanted, at most
@@ -67,7 +69,7 @@ def _formal(claim: Claim, statement: Statement, budget: Literal["quick", "full"]
         reason = f"the witness {to_json(witness)} fails a hypothesis"
         return Verdict(claim.id, Status.VACUOUS, claim.expected, claim.scope, trust="exact rationals", reason=reason)
     known = [from_json(example) for example in (claim.counterexample, claim.witness) if example]
-    search = hunt(statement, seed=seed, budget=Budget.named(budget), examples=known)
+    search = _hunted(statement, known, budget, seed)
     finding = _strongest(claim, statement, witness, search, budget, seed)
     mutations = tuple(_mutate(claim, mutation, witness, budget, seed) for mutation in claim.mutations)
     unsound = [m.name for m in mutations if m.status in (Status.PROVED, Status.CERTIFIED)]
@@ -86,6 +88,14 @@ def _formal(claim: Claim, statement: Statement, budget: Literal["quick", "full"]
         reason=finding.reason,
         run={"examples": search.examples_run},
     )
+
+
+def _hunted(statement: Statement, known: Sequence[Instance], budget: Literal["quick", "full"], seed: int) -> Hunt:
+    """The search, with the known instances decided in any case: rounding may hide from it that two sides are equal."""
+    search = hunt(statement, seed=seed, budget=Budget.named(budget), examples=known)
+    if search.counterexample is None and (certain := [c for c in (certify(statement, i) for i in known) if c]):
+        return replace(search, counterexample=certain[0], strategies=(*search.strategies, (GIVEN, len(known))))
+    return search
 
 
 def _scope(claim: Claim, status: Status) -> str:
@@ -219,7 +229,7 @@ def _mutate(
     """Treat the false variant as a claim of its own: it must fall, and no proof may carry it."""
     statement = claim.mutated(mutation)
     known = [from_json(mutation.example)] if mutation.example else []
-    search = hunt(statement, seed=seed, budget=Budget.named(budget), examples=[*known, witness])
+    search = _hunted(statement, [*known, witness], budget, seed)
     if search.counterexample is not None:
         found = search.counterexample
         kernel.check(found.certificate)
