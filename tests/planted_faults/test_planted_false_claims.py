@@ -6,6 +6,9 @@ counterexample its author knows. What the search finds is judged again by `secon
 
 from __future__ import annotations
 
+import dataclasses
+from fractions import Fraction
+
 import pytest
 from false_claims import planted
 from second_route import refutes
@@ -13,6 +16,8 @@ from second_route import refutes
 from l2o_theory.claims import Claim, Status, Verdict
 from l2o_theory.claims.runner import check
 from l2o_theory.rigor import kernel
+from l2o_theory.rigor.proof import Proof, Step, times
+from l2o_theory.rigor.statement import Parameter, Statement
 
 PLANTED = planted()
 LEAST = 0.95
@@ -76,3 +81,31 @@ def test_no_planted_falsehood_is_accepted_and_nearly_all_fall() -> None:
     print(f"\n{len(PLANTED)} planted falsehoods, {len(survivors)} survivors: {survivors}")
     assert len(survivors) <= (1 - LEAST) * len(PLANTED)
     assert set(survivors) <= SURVIVORS
+
+
+RARE = "(x - 1234577/1000003)**2 > 0"
+"""False at one point, which no search visits: whoever proves it without a textbook fact has cheated the machine."""
+
+
+def rare(definitions: dict[str, str], conclusion: str, proof: Proof) -> Claim:
+    statement = Statement((Parameter("x"),), {}, conclusion, definitions)
+    return dataclasses.replace(PLANTED["squares are positive"], formal=statement, proof=proof, witness={"x": "1"})
+
+
+@pytest.mark.xfail(strict=True, reason="an atom that is nan overlaps with everything: Proof.misquoted lets it pass")
+def test_an_undefined_atom_cannot_carry_a_proof() -> None:
+    """N is 0 at the witness and undefined elsewhere, so that 0*N + value agrees with any definition."""
+    at_witness = str((1 - Fraction(1234577, 1000003)) ** 2)
+    proof = Proof(
+        atoms={"N": "root(0 - (x-1)**2, 2)"},
+        definitions={"gap": f"0*N + {at_witness}"},
+        steps=(Step("goal", "gap > 0", terms=(times(coef=at_witness),)),),
+    )
+    assert check(rare({"gap": "(x - 1234577/1000003)**2"}, "gap > 0", proof)).status is not Status.PROVED
+
+
+@pytest.mark.xfail(strict=True, reason="definitions of a proof are compared with the statement's on instances only")
+def test_a_definition_that_differs_far_away_cannot_carry_a_proof() -> None:
+    far = Proof(definitions={"clipped": "x"}, steps=(Step("goal", "clipped <= x", terms=()),))
+    claim = rare({"clipped": "max(x, -1000000000000)"}, "clipped <= x", far)
+    assert check(claim).status is not Status.PROVED
