@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from l2o_theory.claims.verdict import Status
@@ -110,6 +110,22 @@ class Claim:
                 raise ClaimError(f"{self.id}: the {name} is not exact text: {error}") from None
         if self.formal is not None and self.expected is not Status.FALSIFIED and not self.mutations:
             raise ClaimError(f"{self.id}: add at least one mutation (a stronger variant that is false)")
+
+        self._read_mutations()
+
+    def _read_mutations(self) -> None:
+        known = {field.name for field in fields(Statement)}
+        for mutation in self.mutations:
+            if unknown := sorted(mutation.changes.keys() - known):
+                raise ClaimError(
+                    f"{self.id}: the mutation {mutation.name!r} changes {unknown}, but a statement has {sorted(known)}"
+                )
+            try:
+                from_json(mutation.example)
+            except InputError as error:
+                raise ClaimError(
+                    f"{self.id}: the example of the mutation {mutation.name!r} is not exact text: {error}"
+                ) from None
 
     def mutated(self, mutation: Mutation) -> Statement:
         """The false variant as a statement."""

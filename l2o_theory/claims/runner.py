@@ -66,7 +66,7 @@ def check(claim: Claim, *, budget: Literal["quick", "full"] = "quick", seed: int
 def _formal(claim: Claim, statement: Statement, budget: Literal["quick", "full"], seed: int) -> Verdict:
     witness = from_json(claim.witness)
     if not statement.decide(witness).admissible:
-        reason = f"the witness {to_json(witness)} fails a hypothesis"
+        reason = f"the witness {to_json(witness)} fails a hypothesis, or a definition is undefined there"
         return Verdict(claim.id, Status.VACUOUS, claim.expected, claim.scope, trust="exact rationals", reason=reason)
     known = [from_json(example) for example in (claim.counterexample, claim.witness) if example]
     search = _hunted(statement, known, budget, seed)

@@ -21,6 +21,8 @@ from l2o_theory.errors import ClaimError
         ({"witness": {"x": "one", "y": "2"}}, "the witness is not exact text"),
         ({"counterexample": {"x": "nan", "y": "2"}}, "the counterexample is not exact text"),
         ({"mutations": ()}, "at least one mutation"),
+        ({"mutations": (Mutation("m", {"konclusion": "x < y"}),)}, "changes .'konclusion'., but a statement has"),
+        ({"mutations": (Mutation("m", {"conclusion": "x < y"}, {"x": "zz"}),)}, "example of the mutation 'm'"),
     ],
 )
 def test_what_cannot_be_checked_is_refused(changes: dict[str, Any], told: str) -> None:

@@ -25,12 +25,11 @@ def _extreme(choose: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *values: choose(values[0] if len(values) == 1 else values)
 
 
-def _root(value: Any, degree: Any) -> Any:
-    value, degree = (
-        mpmath.mpf(Fraction(v).numerator) / Fraction(v).denominator if isinstance(v, int | Fraction) else v
-        for v in (value, degree)
-    )
-    return value ** (1 / degree)
+def _exact_root(value: Fraction, degree: Fraction) -> Fraction:
+    parts = (value.numerator, value.denominator)
+    found = Fraction(*(int(mpmath.nint(mpmath.root(part, int(degree)))) for part in parts))
+    assert found**degree == value, "the root is not rational"
+    return found
 
 
 def _positive(value: Any) -> Any:
@@ -49,7 +48,7 @@ def refutes(statement: Statement, values: Mapping[str, Any], exact: bool) -> boo
         "min": _extreme(min),
         "abs": abs,
         "all": np.all,
-        "root": _root,
+        "root": _exact_root if exact else lambda value, degree: value ** (1 / mpmath.mpf(degree)),
         "sqrt": mpmath.sqrt,
         "log": mpmath.log,
         "exp": mpmath.exp,
