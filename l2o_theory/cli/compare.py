@@ -11,8 +11,8 @@ import typer
 from l2o_theory.cli import options
 
 if TYPE_CHECKING:
-    from l2o_theory.cli.request import Found, Request
     from l2o_theory.cli.output import Output
+    from l2o_theory.cli.request import Found, Request
 
 _TASKS = {options.Budget.quick: 60, options.Budget.full: 300}
 _RANGE = "a value, a list 1,2,4 or low:high:count; low:high:logCOUNT spaces geometrically"

@@ -39,7 +39,7 @@ def print_cells(output: Output, cells: Sequence[Compared]) -> None:
         for row, ((objective, predicted), (_, seen)) in enumerate(pairs):
             table.add_row(*(place if row == 0 else [""] * len(place)), objective[9:], *_row(predicted, seen))
         agrees = "yes" if cell.predicted.winner == cell.measured.winner else "no"
-        winner = cell.measured.winner or "neither: same test error"
+        winner = cell.measured.winner or ("both diverge" if cell.measured.by_train.diverges else "same step size")
         verdicts.add_row(*place, winner, _factor(cell.predicted), _factor(cell.measured), agrees)
     if not output.quiet:
         output.console.print(table)
@@ -63,13 +63,10 @@ def print_agreement(output: Output, cells: Sequence[Compared], grid: Sequence[fl
     finite_pairs = [(p, m) for p, m in pairs if not (p.diverges or m.diverges)]
     apart = [abs(list(grid).index(p.step_size) - list(grid).index(m.step_size)) for p, m in pairs]
     same = sum(distance == 0 for distance in apart)
-    text = (
-        f"chosen step size: the predicted grid point in {same} of {len(apart)}, at most {max(apart)} grid points away"
-    )
+    output.say(f"chosen step size: as predicted in {same} of {len(apart)}, at most {max(apart)} grid points away")
     worst = max((abs(m.test / p.test - 1) for p, m in finite_pairs), default=None)
     if worst is not None:
-        text += f"; test RMSE within {100 * worst:.2g} percent of its prediction"
-    output.say(text)
+        output.say(f"test RMSE: within {100 * worst:.2g} percent of its prediction")
     diverging = len(pairs) - len(finite_pairs)
     if diverging:
         output.insist(

@@ -31,7 +31,7 @@ def draw(request: Request, found: Found) -> list[Path]:
     files: list[Path] = []
     if not names:
         (cell,) = found.cells
-        caption = [*_wrapped(found.headline), _setting(cell.protocol)]
+        caption = [*_wrapped(found.headline), f"{_setting(cell.protocol)}. Diamonds: minima, open where predicted."]
         files += draw_objectives(folder, "objectives", cell, request.grid, caption=caption, seed=request.seed)
     axis: Literal["noise", "samples", "steps"] = "noise"
     if names and "noise" not in names:
@@ -40,7 +40,8 @@ def draw(request: Request, found: Found) -> list[Path]:
         first = group[0].protocol
         others = [name for name in names if name != axis]
         suffix = "".join(f"_{name}_{getattr(first, name):g}" for name in others)
-        caption = [*_wrapped(found.headline), _setting(first, without=axis)]
+        both = "Both step sizes train on all n samples. Band: two standard errors."
+        caption = [*_wrapped(found.headline), f"{_setting(first, without=axis)}. {both}"]
         tie = [place["noise"] for place in found.crossings if _is_at(place, first)] if axis == "noise" else []
         files += draw_along(
             folder,
@@ -86,8 +87,7 @@ def _setting(protocol: Protocol, without: str = "") -> str:
         "noise": f"sigma = {protocol.noise:.4g}",
         "steps": f"t = {protocol.steps}",
     }
-    shown = ", ".join(text for name, text in parts.items() if name != without)
-    return f"{shown}. Both step sizes train on all n samples. Band: two standard errors."
+    return ", ".join(text for name, text in parts.items() if name != without)
 
 
 def _wrapped(text: str, width: int = 150) -> list[str]:

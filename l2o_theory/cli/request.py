@@ -12,8 +12,8 @@ from l2o_theory.cli.ranges import parse_one, parse_range
 from l2o_theory.cli.stages import Stages
 from l2o_theory.errors import InputError
 from l2o_theory.least_squares.comparison import halves, measure, predict
-from l2o_theory.least_squares.phase_diagram import crossing
 from l2o_theory.least_squares.outcome import Compared, Protocol
+from l2o_theory.least_squares.phase_diagram import crossing
 from l2o_theory.least_squares.regression import Regression, read_table, standardise
 from l2o_theory.least_squares.splits import compare_splits, refuse_without_test_rows
 from l2o_theory.store.cells import Cells, identity_of
@@ -107,15 +107,20 @@ def sampled(request: Request, dimension: int, samples: str, noise: str, output: 
     cells: list[Compared] = []
     with Stages(output, len(places), request.tasks + request.tests) as stages:
         for n, sigma in places:
-            first = protocols[n, sigma][0]
-            with stages.stage(f"n = {n:g}, sigma = {sigma:g}") as advance:
+            with stages.stage(f"n = {n:g}, sigma = {sigma:.4g}") as advance:
                 outcomes = measure(
-                    dimension, int(n), sigma, request.steps, first.split, request.grid,
-                    tasks=request.tasks, tests=request.tests, seed=request.seed, jobs=request.jobs,
-                    cells=store, progress=advance,
-                )  # fmt: skip
+                    protocols[n, sigma],
+                    request.grid,
+                    tasks=request.tasks,
+                    tests=request.tests,
+                    seed=request.seed,
+                    jobs=request.jobs,
+                    cells=store,
+                    progress=advance,
+                )
             cells += [Compared(*cell) for cell in zip(protocols[n, sigma], predicted[n, sigma], outcomes, strict=True)]
-    headline = f"d = {dimension}, {request.tasks} tasks to tune on, {request.tests} fresh ones to test on"
+    effort = f"{request.tasks} tasks to tune on, {request.tests} fresh ones to test on"
+    headline = f"d = {dimension}, {effort}; predicted: limit of large d"
     return Found(cells, headline, _crossings([cell.protocol for cell in cells]), None, store)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from l2o_theory.figures.canvas import COLOURS, Canvas, measured, theory
 from l2o_theory.least_squares.outcome import Choice, Compared, Outcome, Protocol
@@ -17,6 +17,7 @@ OBJECTIVES = ("train-by-train", "train-by-validation")
 _MARKERS = {"train-by-train": "o", "train-by-validation": "s"}
 _LABELS = {"noise": r"noise $\sigma$", "samples": "samples $n$", "steps": "steps $t$"}
 _MOST_TICKS = 9
+_DEEP = 3  # a minimum this many times below the start is drawn on a logarithmic axis
 
 
 def columns(cells: Sequence[Compared]) -> dict[str, list[Any]]:
@@ -117,9 +118,12 @@ def draw_objectives(
                 axes.axvline(choice.step_size, color=COLOURS[objective], linewidth=0.6, alpha=0.6, linestyle=":")
                 height = (shown if face != "none" else dashed)[list(grid).index(choice.step_size)]
                 axes.plot(choice.step_size, height, "D", color=COLOURS[objective], markerfacecolor=face, markersize=6)
-            low, start = float(np.nanmin(shown)), float(shown[0])
-            axes.set(title=title, xscale="log", yscale="log", xlabel=r"step size $\eta$", ylabel="meta-objective")
-            axes.set_ylim(low / 2, max(3 * start, 10 * low))
+            low, start = min(np.nanmin(shown), np.nanmin(dashed)), max(shown[0], dashed[0])
+            axes.set(title=title, xscale="log", xlabel=r"step size $\eta$", ylabel="meta-objective")
+            if start > _DEEP * low:
+                axes.set(yscale="log", ylim=(low / 2, 3 * start))
+            else:
+                axes.set_ylim(low - (start - low), start + 2 * (start - low))
             axes.legend(loc="lower left")
             table |= {f"{objective}_predicted": expected.tolist(), f"{objective}_measured": seen.tolist()}
         return canvas.save(out, name, table)
@@ -135,17 +139,28 @@ def _points(axes: Axes, x: Any, found: Sequence[Choice], quantity: str, objectiv
     if quantity != "step_size":
         error = 2 * np.array([getattr(choice, f"{quantity}_error") for choice in found])
         axes.fill_between(x, y - error, y + error, color=COLOURS[objective], alpha=0.22, linewidth=0)
-    style = {"marker": _MARKERS[objective], "markersize": 3.5, "label": objective if quantity == "test" else None}
-    measured(axes, x, y, objective, **style, **({"linestyle": "none"} if quantity == "step_size" else {}))
+    if quantity != "step_size":
+        measured(axes, x, y, objective, linewidth=2.6, alpha=0.45)  # pale, so that the dashed theory on it shows
+    style = {"marker": _MARKERS[objective], "markersize": 3.5, "linestyle": "none"}
+    measured(axes, x, y, objective, label=objective if quantity == "test" else None, **style)
 
 
 def _scales(axes: Axes, x: Any, axis: str) -> None:
-    axes.set(xscale="log", yscale="log", xlabel=_LABELS[axis])
+    axes.set(xscale="log" if x[0] > 0 else "linear", xlabel=_LABELS[axis])
     if len(x) <= _MOST_TICKS:
         shown = x if len(x) <= 5 else x[::2]
         axes.xaxis.set_major_locator(FixedLocator(list(shown)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xticklabels([f"{value:.3g}" if value < 1000 else f"{value:g}" for value in shown])
+    if not any(np.isfinite(line.get_ydata()).any() for line in axes.get_lines()):
+        axes.text(0.5, 0.5, "diverges", transform=axes.transAxes, ha="center", color=COLOURS["bracket"])
+        axes.yaxis.set_major_locator(NullLocator())
+        return
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if high < 100 * low:  # less than two decades: label 1, 2, 5 and not only the powers of ten
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 

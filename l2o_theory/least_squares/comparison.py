@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from l2o_theory.errors import InputError
-from l2o_theory.least_squares.cells import Cells
+from l2o_theory.least_squares.cells import Cells, Sampler
 from l2o_theory.least_squares.limit import limit
-from l2o_theory.least_squares.outcome import Choice, Outcome, Protocol, least, measured
+from l2o_theory.least_squares.outcome import Outcome, Protocol, choice, least, measured
 from l2o_theory.least_squares.sweep import sweep
 from l2o_theory.least_squares.tasks import TaskDistribution
 
@@ -49,49 +50,47 @@ def predict(protocol: Protocol, grid: Sequence[float]) -> Outcome:
         risk = np.asarray(whole.risk(etas), dtype=np.float64)
         validation = (np.asarray(part.risk(etas), dtype=np.float64) + protocol.noise**2) / 2
         choices = [
-            Choice(float(etas[i]), float(np.sqrt(2 * train[i])), float(np.sqrt(risk[i] + protocol.noise**2)))
+            choice(float(etas[i]), (2 * train[i]) ** 0.5, (risk[i] + protocol.noise**2) ** 0.5, protocol.bound)
             for i in (least(train), least(validation))
         ]
     return Outcome(choices[0], choices[1], train, validation)
 
 
 def measure(
-    dimension: int,
-    samples: int,
-    noise: float,
-    steps: Sequence[int],
-    split: tuple[int, int],
+    protocols: Sequence[Protocol],
     grid: Sequence[float],
     *,
     tasks: int,
     tests: int,
     seed: int,
+    sampler: Sampler = "plain",
     jobs: int = 1,
     cells: Cells | None = None,
     progress: Callable[[int], None] = lambda tasks: None,
 ) -> list[Outcome]:
-    """Tune on `tasks` sampled tasks, then train `tests` fresh ones with either step size; one outcome per horizon.
+    """Tune on `tasks` sampled tasks, then train `tests` fresh ones with either step size; one outcome per protocol.
 
     The test error is that on infinitely many new samples: |w_t - w*|^2 + sigma^2, without the freeze rule.
 
     Args:
-        dimension: d.
-        samples: n.
-        noise: sigma.
-        steps: horizons t, rising.
-        split: (n1, n2).
+        protocols: cells that differ in the horizon only, rising: one sweep serves them all.
         grid: step sizes.
         tasks: number of tasks to tune on.
         tests: number of fresh tasks; the same for both objectives, so that their factor is a paired one.
         seed: of the run.
+        sampler: "plain" or "reduced", see `sweep`.
         jobs: worker processes.
         cells: where finished parts of the sweep are kept.
         progress: called with the number of tasks just finished.
 
     Raises:
-        InputError: as `sweep`.
+        InputError: no protocol, protocols that differ in more than the horizon, or as `sweep`.
     """
-    distribution = TaskDistribution(dimension, noise)
+    if len({replace(protocol, steps=1) for protocol in protocols}) != 1:
+        raise InputError("protocols must differ in nothing but steps; measure the others by themselves")
+    samples, noise, split = protocols[0].samples, protocols[0].noise, protocols[0].split
+    steps = [protocol.steps for protocol in protocols]
+    distribution = TaskDistribution(protocols[0].dimension, noise)
     freeze = _FREEZE * max(noise, 1.0) / noise if noise > 0 else None
     with np.errstate(over="ignore", invalid="ignore"):
         tuned = sweep(
@@ -103,6 +102,7 @@ def measure(
             split=split,
             seed=seed,
             freeze=freeze,
+            sampler=sampler,
             jobs=jobs,
             cells=cells,
             progress=progress,
@@ -119,6 +119,7 @@ def measure(
             seed=seed,
             first=tasks,
             freeze=None,
+            sampler=sampler,
             jobs=jobs,
             cells=cells,
             progress=progress,
@@ -133,6 +134,7 @@ def measure(
                 (train_curves[:, place], validation_curves[:, place]),
                 train=(squares[:, i], squares[:, j]),
                 test=(risks[:, i], risks[:, j]),
+                bound=protocols[place].bound,
             )
         )
     return outcomes

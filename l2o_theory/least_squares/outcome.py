@@ -41,6 +41,11 @@ class Protocol:
     steps: int
     split: tuple[int, int]
 
+    @property
+    def bound(self) -> float:
+        """Test RMSE beyond which a run counts as divergent: 40 max(sigma, 1), after the paper's freeze rule."""
+        return 40 * max(self.noise, 1.0)
+
     def __post_init__(self) -> None:
         for name in ("dimension", "samples", "steps"):
             if getattr(self, name) < 1:
@@ -74,8 +79,17 @@ class Choice:
 
     @property
     def diverges(self) -> bool:
-        """Whether an error is not a finite number: the step size is beyond stability."""
-        return not (math.isfinite(self.train) and math.isfinite(self.test))
+        """Whether the step size is beyond stability; the errors are infinite then."""
+        return math.isinf(self.test)
+
+
+def choice(
+    step_size: float, train: float, test: float, bound: float, *, train_error: float = 0.0, test_error: float = 0.0
+) -> Choice:
+    """A choice whose errors are infinite if the test error exceeds `bound`, or is not a number."""
+    if not test <= bound:
+        return Choice(step_size, math.inf, math.inf)
+    return Choice(step_size, train, test, train_error, test_error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,14 +116,14 @@ class Outcome:
         train, validation = self.by_train, self.by_validation
         if train.step_size == validation.step_size or (train.diverges and validation.diverges):
             return None
-        return "train-by-train" if _test(train) < _test(validation) else "train-by-validation"
+        return "train-by-train" if train.test < validation.test else "train-by-validation"
 
     @property
     def factor(self) -> float:
         """Test error of the loser over that of the winner, >= 1; infinite if the loser diverges, 1 without a winner."""
         if self.winner is None:
             return 1.0
-        better, worse = sorted((_test(self.by_train), _test(self.by_validation)))
+        better, worse = sorted((self.by_train.test, self.by_validation.test))
         return worse / better
 
 
@@ -132,6 +146,7 @@ def measured(
     curves: tuple[Array, Array],
     train: tuple[Array, Array],
     test: tuple[Array, Array],
+    bound: float = math.inf,
 ) -> Outcome:
     r"""Summarise a measurement.
 
@@ -143,20 +158,18 @@ def measured(
         curves: mean meta-objectives over the grid, train-by-train first.
         train: mean squared training error of every task at either choice, shape (tasks,) each.
         test: mean squared test error of every task, likewise.
+        bound: test RMSE beyond which a choice diverges.
     """
     choices = []
     for curve, train_squares, test_squares in zip(curves, train, test, strict=True):
         (root, error), (test_root, test_error) = _root(train_squares), _root(test_squares)
-        choices.append(Choice(grid[least(curve)], root, test_root, error, test_error))
+        picked = grid[least(curve)]
+        choices.append(choice(picked, root, test_root, bound, train_error=error, test_error=test_error))
     plain = Outcome(choices[0], choices[1], *curves)
     if plain.winner is None or choices[0].diverges or choices[1].diverges:
         return plain
     difference = test[0] / test[0].mean() - test[1] / test[1].mean()
     return Outcome(choices[0], choices[1], *curves, factor_error=plain.factor / 2 * _error(difference))
-
-
-def _test(choice: Choice) -> float:
-    return choice.test if math.isfinite(choice.test) else math.inf
 
 
 def _root(squares: Array) -> tuple[float, float]:

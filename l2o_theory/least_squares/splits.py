@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from l2o_theory.errors import InputError
 from l2o_theory.least_squares.conditional import conditional
-from l2o_theory.least_squares.outcome import Array, Choice, Outcome, Protocol, least, measured
+from l2o_theory.least_squares.outcome import Array, Outcome, Protocol, choice, least, measured
 from l2o_theory.least_squares.regression import Regression
 
 _RANK = 1e-10  # eigenvalues below this share of the largest are zero up to rounding
@@ -73,7 +73,7 @@ def compare_splits(
         for protocol, kept in zip(protocols, drawn, strict=True):
             kept.append(_task(data, protocol, etas, order))
         progress(1)
-    return [_outcomes(grid, kept, data.signal**2) for kept in drawn]
+    return [_outcomes(grid, kept, data.signal, protocol.bound) for protocol, kept in zip(protocols, drawn, strict=True)]
 
 
 def refuse_without_test_rows(data: Regression, protocols: Sequence[Protocol]) -> None:
@@ -143,12 +143,16 @@ def _risen(etas: Array, eigenvalues: Array, steps: int) -> Array:
     return np.where(product < 0.5, -np.expm1(steps * np.log1p(-near)), 1 - (1 - product) ** steps)
 
 
-def _outcomes(grid: Sequence[float], kept: list[tuple[Array, Array]], unit: float) -> tuple[Outcome, Outcome]:
-    expected = unit * np.mean([pair[0] for pair in kept], axis=0)
-    seen = unit * np.stack([pair[1] for pair in kept])  # (tasks, 3, grid)
+def _outcomes(
+    grid: Sequence[float], kept: list[tuple[Array, Array]], unit: float, bound: float
+) -> tuple[Outcome, Outcome]:
+    expected = unit**2 * np.mean([pair[0] for pair in kept], axis=0)
+    seen = unit**2 * np.stack([pair[1] for pair in kept])  # (tasks, 3, grid)
     first, second = least(expected[0]), least(expected[1])
-    choices = [Choice(grid[i], float(expected[0, i] ** 0.5), float(expected[2, i] ** 0.5)) for i in (first, second)]
+    choices = [choice(grid[i], expected[0, i] ** 0.5, expected[2, i] ** 0.5, unit * bound) for i in (first, second)]
     predicted = Outcome(choices[0], choices[1], expected[0] / 2, expected[1] / 2)
     curves = (seen[:, 0].mean(axis=0) / 2, seen[:, 1].mean(axis=0) / 2)
     i, j = least(curves[0]), least(curves[1])
-    return predicted, measured(grid, curves, train=(seen[:, 0, i], seen[:, 0, j]), test=(seen[:, 2, i], seen[:, 2, j]))
+    return predicted, measured(
+        grid, curves, train=(seen[:, 0, i], seen[:, 0, j]), test=(seen[:, 2, i], seen[:, 2, j]), bound=unit * bound
+    )
