@@ -135,7 +135,10 @@ def zeros_beside(array: Batch, *shape: int) -> Batch:
 
 def _orthogonal(vectors: Batch, basis: Batch) -> Batch:
     """Rows (m, 1, d) without their part in the span of orthonormal rows (m, k, d)."""
-    return vectors - (vectors @ basis.swapaxes(-1, -2)) @ basis if basis.shape[1] else vectors
+    if basis.shape[1]:
+        for _ in range(2):  # once loses a factor at each step when n is far above d; twice is enough [textbook]
+            vectors = vectors - (vectors @ basis.swapaxes(-1, -2)) @ basis
+    return vectors
 
 
 def _normalise(vectors: Batch, smallest: Any) -> tuple[Batch, Batch]:

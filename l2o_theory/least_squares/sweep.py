@@ -133,7 +133,7 @@ def sweep(
         InputError: n1 + n2 > n, an empty grid, a step size that is not positive and finite, a horizon below 1, the
             freeze rule at noise 0, a device that is not there, or more results than the memory holds.
     """
-    stream("", seed, first)  # refuses a bad seed or first
+    stream("features", seed, first)  # refuses a bad seed or first before anything is computed
     order = Order(
         distribution,
         parse_count(samples, "samples"),

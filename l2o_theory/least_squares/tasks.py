@@ -150,7 +150,7 @@ class TaskDistribution:
 
 
 def stream(name: str, seed: int, index: int) -> np.random.Generator:
-    """The random stream of that name for task number `index` of a run.
+    """The random stream of that name for task number `index` of a run with that seed.
 
     Raises:
         InputError: a seed or index that is not an integer of at least 0.
