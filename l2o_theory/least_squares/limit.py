@@ -56,8 +56,8 @@ class Limit(ExpectedRisks):
 
         At g = 1: inf, or 0 without noise.
         """
-        with np.errstate(divide="ignore"):
-            noise_part = np.divide(self.penalty, np.maximum(self.ratio, 1) * np.abs(1 - self.ratio))
+        with np.errstate(divide="ignore", invalid="ignore"):  # 0/0 at g = 1 without noise is set to 0 below
+            noise_part = self.penalty / (np.maximum(self.ratio, 1) * np.abs(1 - self.ratio))
         noise_part = np.where(self.noise > 0, noise_part, 0.0)
         return scalar(np.maximum(0, 1 - 1 / self.ratio) + noise_part)
 

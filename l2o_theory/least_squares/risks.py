@@ -15,6 +15,7 @@ from l2o_theory.least_squares.settings import broadcast, parse_reals
 from l2o_theory.quadratic.arguments import Array
 
 _BLOCK = 1 << 18  # numbers in one work array: small enough for the cache, large enough to hide the interpreter
+_BELOW_ONE = 1 - 1e-15  # l * (1/l) may round to just below 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +103,7 @@ class ExpectedRisks(ABC):
         Beyond the edge some components overshoot; for even t, R may have a second local minimum near 2/x.
         """
         step_size = self.best_risk_step_size()
-        return BestRisk(step_size, self.risk(step_size), scalar(step_size * self._edges() < 1))
+        return BestRisk(step_size, self.risk(step_size), scalar(step_size * self._edges() < _BELOW_ONE))
 
     def best_risk_step_size(self) -> Any:
         """`best_risk().step_size`."""
