@@ -169,6 +169,8 @@ def _proved(
     try:
         if redefined := {p.name for p in statement.parameters} & {*proof.atoms, *proof.definitions}:
             raise CertificateError(f"it gives the parameters {sorted(redefined)} another meaning; rename these atoms")
+        if strays := proof.strays(statement):
+            raise CertificateError(f"it reads {strays} in another sense than the statement; use the same expressions")
         at = from_json(proof.witness) if proof.witness is not None else witness
         certificate = proof.certificate(statement, at)
         kernel.check(certificate)
@@ -185,7 +187,7 @@ def _proved(
         reason = f"only {len(instances)} instances of the hypotheses were found to test the facts of the proof on"
         return _Finding(Status.UNDECIDED, "kernel", (), f"{reason}; give the parameters ranges and landmarks")
     textbook = "".join(f"; modulo {', '.join(facts)}" for facts in [proof.textbook_facts()] if facts)
-    tested = f"; facts and definitions of the proof tested on {len(instances)} instances"
+    tested = f"; facts of the proof tested on {len(instances)} instances"
     return _Finding(Status.PROVED, f"kernel{textbook}{tested}", evidence)
 
 

@@ -126,6 +126,28 @@ class Proof:
         """The textbook theorems used, each once, in order of appearance."""
         return list(dict.fromkeys(fact.because for fact in self.facts.values() if not fact.is_definition))
 
+    def strays(self, statement: Statement) -> list[str]:
+        """Names that the proof reads in another sense than the statement; empty if all is well. Exact, no instances.
+
+        With every atom's meaning replaced by its name, a definition that statement and proof share must be the same
+        polynomial in both. An atom may bear a name of the statement only with the very same meaning.
+        """
+        meanings = {ast.dump(language.parse(text)): name for name, text in self.atoms.items()}
+        symbols, found = Symbols(self.definitions), []
+        for name in self.definitions:
+            if name in statement.definitions:
+                try:
+                    tree = _Named(meanings).visit(ast.parse(statement.definitions[name], mode="eval").body)
+                    same = symbols.polynomial(ast.unparse(tree)) == symbols[name]
+                except (language.Malformed, TypeError, ValueError):
+                    same = False
+                found += [] if same else [name]
+        taken = {p.name: p.name for p in statement.parameters} | dict(statement.definitions)
+        for name, text in self.atoms.items():
+            if name in taken and ast.dump(language.parse(text)) not in _readings(name, taken[name]):
+                found.append(name)
+        return found
+
     def misquoted(self, statement: Statement, instances: Iterable[Instance]) -> list[str]:
         """Test every fact and definition on instances; return what failed, empty if all is well.
 
@@ -151,7 +173,7 @@ class Proof:
         readings = [("atom", *atom) for atom in self.atoms.items()]
         for what, name, text in [*readings, *(("definition", *entry) for entry in self.definitions.items())]:
             value = language.evaluate(text, world)
-            if name in world and not _overlap(value, world[name]):
+            if not _is_finite(value) or (name in world and not _overlap(value, world[name])):
                 found[f"{what} {name}"] = str(to_json(instance))
             world[name] = value
         for name, fact in self.facts.items():
@@ -164,12 +186,32 @@ class Proof:
         return found
 
 
+class _Named(ast.NodeTransformer):
+    """Replaces every subtree that is the meaning of an atom by the atom's name."""
+
+    def __init__(self, meanings: Mapping[str, str]) -> None:
+        self._meanings = meanings
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        """The node, or the name that stands for it."""
+        name = self._meanings.get(ast.dump(node))
+        return ast.Name(id=name, ctx=ast.Load()) if name else self.generic_visit(node)
+
+
+def _readings(name: str, text: str) -> set[str]:
+    """The trees that mean what the statement means by `name`: the name itself, or its definition."""
+    return {ast.dump(language.parse(text)), ast.dump(language.parse(name))}
+
+
 def _is_defined(relation: str, world: Mapping[str, Any]) -> bool:
     """Whether both sides of a comparison are finite."""
     tree = language.parse(relation)
     sides = [tree.left, *tree.comparators] if isinstance(tree, ast.Compare) else []
-    values = [language.evaluate_tree(side, world) for side in sides]
-    return all(v.is_finite() for value in values for v in (value if isinstance(value, list) else [value]))
+    return all(_is_finite(language.evaluate_tree(side, world)) for side in sides)
+
+
+def _is_finite(value: Any) -> bool:
+    return all(flint.arb(v).is_finite() for v in (value if isinstance(value, list) else [value]))
 
 
 def _overlap(left: Any, right: Any) -> bool:

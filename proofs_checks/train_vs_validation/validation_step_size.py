@@ -122,7 +122,7 @@ GAIN = Claim(
             "M2": "sum(w_i*l_i**2)",
             "s": "M1/(2*M2 + kappa*M1)",
             "bias": "sum(w_i*((1-s/t*l_i)**(2*t) - 1))",
-            "variance": "kappa*sum(w_i*(1-(1-s/t*l_i)**t)**2/l_i)",
+            "variance": "kappa*sum(w_i*((1-(1-s/t*l_i)**t)**2/l_i))",
             "R": "1 + bias + variance",
         },
         conclusion="R <= 1 - M1*s",

@@ -90,7 +90,7 @@ def test_a_misquoted_fact_is_not_believed() -> None:
 def test_the_trust_names_the_textbook_facts_and_says_how_often_they_were_tested() -> None:
     square = Proof(facts={"even": Fact("x**2 >= 0", "squares are non-negative")}, steps=())
     trust = one(alone("x**2 >= 0"), proof=square).trust
-    assert trust.startswith("kernel; modulo squares are non-negative; facts and definitions of the proof tested on ")
+    assert trust.startswith("kernel; modulo squares are non-negative; facts of the proof tested on ")
 
 
 def test_facts_that_hardly_any_instance_tests_are_not_believed() -> None:

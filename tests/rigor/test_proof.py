@@ -122,3 +122,16 @@ def test_a_definition_cannot_change_its_meaning() -> None:
 def test_textbook_facts_are_named_once_and_definitions_are_not() -> None:
     facts = {"a": Fact("x >= 0", "Hoelder"), "b": Fact("y >= 0", "Hoelder"), "c": Fact("z == 1", "definition of z")}
     assert Proof(steps=(), facts=facts).textbook_facts() == ["Hoelder"]
+
+
+def test_a_proof_reads_definitions_as_the_statement_does() -> None:
+    """Exactly, not on instances: the same polynomial once every atom's meaning has its name."""
+    statement = Statement(
+        (Parameter("x"), Parameter("t", "natural")), {}, "s >= 0", {"s": "3*(1-x)**(2*t) + (1-x)**(2*t)"}
+    )
+    atoms = {"E": "(1-x)**(2*t)"}
+    assert Proof(steps=(), atoms=atoms, definitions={"s": "4*E"}).strays(statement) == []
+    assert Proof(steps=(), atoms=atoms, definitions={"s": "5*E"}).strays(statement) == ["s"]  # planted: wrong factor
+    far = {"E": "(1-x)**(2*t) + 0*t"}  # planted: the same numbers, but not the same expression
+    assert Proof(steps=(), atoms=far, definitions={"s": "4*E"}).strays(statement) == ["s"]
+    assert Proof(steps=(), atoms={"s": "(1-x)**(2*t)"}).strays(statement) == ["s"]  # planted: an atom that redefines s
