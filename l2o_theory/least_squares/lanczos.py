@@ -89,15 +89,15 @@ def bidiagonalise(features: Batch, labels: Batch, steps: int) -> tuple[Batch, Ba
     bidiagonal = zeros_beside(features, tasks, steps + 1, steps)
     # what rounding alone can leave behind, relative to the first length, when a space is exhausted
     rounding = max(rows, columns) * float(namespace(features).finfo(features.dtype).eps)
-    vectors, size = _normalise(labels[:, None, :], 0.0)
-    left[:, 0] = vectors[:, 0]
+    before, (vector, size) = zeros_beside(features, tasks, 1, columns), _normalise(labels[:, None, :], 0.0)
+    left[:, 0] = vector[:, 0]
     for step in range(steps):
-        image = cast(vectors, features.dtype) @ features
-        vectors, size = _normalise(_orthogonal(image, right[:, :step]), rounding * bidiagonal[:, :1, :1])
-        right[:, step], bidiagonal[:, step, step] = vectors[:, 0], size[:, 0, 0]
-        image = (features @ cast(vectors.swapaxes(-1, -2), features.dtype)).swapaxes(-1, -2)
-        vectors, size = _normalise(_orthogonal(image, left[:, : step + 1]), rounding * bidiagonal[:, :1, :1])
-        left[:, step + 1], bidiagonal[:, step + 1, step] = vectors[:, 0], size[:, 0, 0]
+        image = cast(vector, features.dtype) @ features - size * before
+        before, size = _normalise(_orthogonal(image, right[:, :step]), rounding * bidiagonal[:, :1, :1])
+        right[:, step], bidiagonal[:, step, step] = before[:, 0], size[:, 0, 0]
+        image = (features @ cast(before.swapaxes(-1, -2), features.dtype)).swapaxes(-1, -2) - size * vector
+        vector, size = _normalise(_orthogonal(image, left[:, : step + 1]), rounding * bidiagonal[:, :1, :1])
+        left[:, step + 1], bidiagonal[:, step + 1, step] = vector[:, 0], size[:, 0, 0]
     return bidiagonal, right
 
 
@@ -134,11 +134,11 @@ def zeros_beside(array: Batch, *shape: int) -> Batch:
 
 
 def _orthogonal(vectors: Batch, basis: Batch) -> Batch:
-    """Rows (m, 1, d) without their part in the span of orthonormal rows (m, k, d)."""
-    if basis.shape[1]:
-        for _ in range(2):  # once loses a factor at each step when n is far above d; twice is enough [textbook]
-            vectors = vectors - (vectors @ basis.swapaxes(-1, -2)) @ basis
-    return vectors
+    """Rows (m, 1, d) without what rounding left of them in the span of orthonormal rows (m, k, d).
+
+    One pass is enough only because the recurrence has taken away the large part before.
+    """
+    return vectors - (vectors @ basis.swapaxes(-1, -2)) @ basis
 
 
 def _normalise(vectors: Batch, smallest: Any) -> tuple[Batch, Batch]:

@@ -50,12 +50,12 @@ def test_without_reorthogonalisation_the_basis_is_lost() -> None:
     assert np.abs(ours[0] @ ours[0].T - np.eye(25)).max() < 1e-10
 
 
-def test_one_pass_of_reorthogonalisation_is_not_enough() -> None:
+def test_reorthogonalisation_does_not_replace_the_recurrence() -> None:
     features, labels = draw(0, 1, 1200, 60)
     labels = labels + features[:, :, 0]
     _, right = bidiagonalise(features, labels, 38)
     assert np.abs(right[0] @ right[0].T - np.eye(38)).max() < 1e-13
-    # the planted fault: the same vectors with one pass of projection each
+    # the planted fault: the same vectors by one pass of projection each, without the recurrence's own subtraction
     left, once = [labels[0] / np.linalg.norm(labels[0])], np.zeros((38, 60))
     for j in range(38):
         new = features[0].T @ left[j]
