@@ -10,34 +10,21 @@ Rational inputs give rational outputs. Finite-d fluctuations of the spectrum are
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-import flint
 import numpy as np
 from numpy.typing import NDArray
 
 from l2o_theory.errors import InputError
+from l2o_theory.least_squares.exact import ExactTask
 from l2o_theory.least_squares.measure import Measure
 from l2o_theory.least_squares.risks import ExpectedRisks, scalar
 from l2o_theory.least_squares.settings import Real, broadcast, parse_count, parse_reals
-from l2o_theory.quadratic import Quadratic
 from l2o_theory.quadratic.arguments import Array, Steps, parse_steps
-from l2o_theory.quadratic.optimum import round_down, round_up
-from l2o_theory.rigor.balls import ball, precision
 from l2o_theory.rigor.rationals import parse_rational, parse_rationals
-
-_BRACKET_BITS = 160  # far beyond float64: rounding outward costs one unit in the last place
-
-
-@dataclass(frozen=True)
-class Rationals:
-    """The same task in exact numbers: eigenvalues falling, noise variance sigma^2."""
-
-    eigenvalues: tuple[Fraction, ...]
-    variance: Fraction
-    steps: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +40,7 @@ class Conditional(ExpectedRisks):
     samples: int
     noise: Array
     steps: NDArray[np.int64]
-    rationals: Rationals | None
+    exact: ExactTask | None
 
     @property
     def rank(self) -> int:
@@ -77,19 +64,19 @@ class Conditional(ExpectedRisks):
 
     def risk(self, step_size: Any) -> Any:
         """R = E|w_t - w*|^2 given X."""
-        exact = self._exactly(step_size, _exact_risk)
+        exact = self._exactly(step_size, ExactTask.risk)
         return super().risk(step_size) if exact is None else exact
 
     def train_loss(self, step_size: Any) -> Any:
         """T = E (1/2n) SUM (y - <w_t, x>)^2 over the training samples, given X."""
-        exact = self._exactly(step_size, _exact_train_loss)
+        exact = self._exactly(step_size, ExactTask.train_loss)
         return super().train_loss(step_size) if exact is None else exact
 
     def validation_loss(self, step_size: Any) -> Any:
         """V = (R + sigma^2)/2."""
-        if self.rationals is None:
+        if self.exact is None:
             return super().validation_loss(step_size)
-        return (self.risk(step_size) + self.rationals.variance) / 2
+        return (self.risk(step_size) + self.exact.variance) / 2
 
     def test_rmse(self, step_size: Any) -> Any:
         """sqrt(R + sigma^2), in float64."""
@@ -101,7 +88,7 @@ class Conditional(ExpectedRisks):
 
     def expected_norm2(self, step_size: Any) -> Any:
         """E|w_t|^2 = (1/d) SUM (1-R_i^t)^2 + (sigma^2/n) SUM (1-R_i^t)^2/l_i."""
-        exact = self._exactly(step_size, _exact_norm2)
+        exact = self._exactly(step_size, ExactTask.norm2)
         return super().expected_norm2(step_size) if exact is None else exact
 
     def erm_risk(self) -> Any:
@@ -121,49 +108,31 @@ class Conditional(ExpectedRisks):
         That of `quadratic.optimum` with the weights c_i^2 = 1/d + sigma^2/(n l_i).
         Rigorous for the eigenvalues and the noise as given (a float stands for its exact binary value).
         """
-        return self._bracket(self._train_bracket)
+        return self._bracket(ExactTask.train_step_size_bracket)
 
     def risk_step_size_bracket(self) -> tuple[Any, Any]:
         """(low, high) around every minimiser of R over (0, 1/l_max], rounded outward.
 
         [eta(l_max), min(eta(l_min), 1/l_max)],  eta(x) = [1 - (kappa/(x+kappa))^(1/t)]/x   [derived here: sheet 5.2]
         """
-        return self._bracket(self._risk_bracket)
+        return self._bracket(ExactTask.risk_step_size_bracket)
 
-    def _bracket(self, of: Any) -> tuple[Any, Any]:
-        pairs = [of(index) for index in range(self.noise.size)]
-        low, high = np.array(pairs, dtype=np.float64).reshape(*self.noise.shape, 2).T
-        return scalar(low.T), scalar(high.T)
+    def _bracket(self, of: Callable[[ExactTask], tuple[float, float]]) -> tuple[Any, Any]:
+        pairs = [of(self._numbers(index)) for index in range(self.noise.size)]
+        low, high = np.array(pairs, dtype=np.float64).T.reshape(2, *self.noise.shape)
+        return scalar(low), scalar(high)
 
-    def _numbers(self, index: int) -> Rationals:
+    def _numbers(self, index: int) -> ExactTask:
         """The setting at the flat position `index`, every float read as its exact value."""
-        if self.rationals is not None:
-            return self.rationals
+        if self.exact is not None:
+            return self.exact
         eigenvalues = tuple(map(Fraction, self.eigenvalues.tolist()))
-        return Rationals(eigenvalues, Fraction(float(self.noise.flat[index])) ** 2, int(self.steps.flat[index]))
+        variance = Fraction(float(self.noise.flat[index])) ** 2
+        return ExactTask(eigenvalues, self.dimension, self.samples, variance, int(self.steps.flat[index]))
 
-    def _train_bracket(self, index: int) -> tuple[float, float]:
-        given = self._numbers(index)
-        weights = [Fraction(1, self.dimension) + given.variance / (self.samples * value) for value in given.eigenvalues]
-        low, high = Quadratic(given.eigenvalues, weights).optimal_step_size_bracket(given.steps)
-        return float(low), float(high)
-
-    def _risk_bracket(self, index: int) -> tuple[float, float]:
-        given = self._numbers(index)
-        kappa, edge = given.variance * self.dimension / self.samples, 1 / given.eigenvalues[0]
-
-        def best(value: Fraction) -> flint.arb:
-            if not kappa:
-                return 1 / ball(value)
-            return -(-ball((value + kappa) / kappa).log() / given.steps).expm1() / ball(value)
-
-        with precision(_BRACKET_BITS):
-            low, high = round_down(best(given.eigenvalues[0])), round_up(best(given.eigenvalues[-1]))
-            return low, min(high, round_up(ball(edge)))
-
-    def _exactly(self, step_size: Any, quantity: Any) -> Any:
+    def _exactly(self, step_size: Any, quantity: Callable[[ExactTask, Fraction], Fraction]) -> Any:
         """`quantity` in rationals, or None where a float is among the inputs."""
-        if self.rationals is None or not _is_exact(step_size):
+        if self.exact is None or not _is_exact(step_size):
             return None
         places = np.array(step_size, dtype=object)
         values = np.empty(places.shape, dtype=object)
@@ -171,7 +140,7 @@ class Conditional(ExpectedRisks):
             eta = parse_rational(place, "step_size")
             if eta < 0:
                 raise InputError(f"step_size must be finite and >= 0, got {eta}; correct or remove that entry")
-            values.flat[index] = quantity(self.rationals, self.dimension, self.samples, eta)
+            values.flat[index] = quantity(self.exact, eta)
         return scalar(values)
 
     @property
@@ -193,7 +162,7 @@ class Conditional(ExpectedRisks):
             largest=np.full(rows.shape, self.eigenvalues[0]),
         )
 
-    def _flow_measure(self, rows: NDArray[np.intp]) -> Measure:
+    def _flow_measure(self, rows: NDArray[np.intp], times: Array | None) -> Measure:
         return self._measure(rows)
 
 
@@ -233,36 +202,11 @@ def conditional(eigenvalues: Any, dimension: int, samples: int, noise: Real, ste
             "check dimension and samples"
         )
     levels, horizons = broadcast("noise and steps", parse_reals(noise, "noise", positive=False), parse_steps(steps))
-    rationals = None
+    task = None
     if exact and _is_exact(noise) and not levels.ndim:
-        rationals = Rationals(tuple(positive), parse_rational(noise, "noise") ** 2, int(horizons))
+        task = ExactTask(tuple(positive), dimension, samples, parse_rational(noise, "noise") ** 2, int(horizons))
     floats = parse_reals([float(value) for value in positive], "eigenvalues", positive=True)
-    return Conditional(floats, dimension, samples, levels, horizons, rationals)
-
-
-def _exact_risk(task: Rationals, dimension: int, samples: int, eta: Fraction) -> Fraction:
-    powers = [(value, (1 - eta * value) ** task.steps) for value in task.eigenvalues]
-    bias = dimension - len(powers) + sum(power**2 for _, power in powers)
-    return bias / Fraction(dimension) + task.variance / samples * sum(
-        (1 - power) ** 2 / value for value, power in powers
-    )
-
-
-def _exact_train_loss(task: Rationals, dimension: int, samples: int, eta: Fraction) -> Fraction:
-    total = task.variance * (samples - len(task.eigenvalues))
-    for value in task.eigenvalues:
-        total += (1 - eta * value) ** (2 * task.steps) * (samples * value / dimension + task.variance)
-    return total / (2 * samples)
-
-
-def _exact_norm2(task: Rationals, dimension: int, samples: int, eta: Fraction) -> Fraction:
-    return sum(
-        (
-            (1 - (1 - eta * value) ** task.steps) ** 2 * (Fraction(1, dimension) + task.variance / (samples * value))
-            for value in task.eigenvalues
-        ),
-        start=Fraction(0),
-    )
+    return Conditional(floats, dimension, samples, levels, horizons, task)
 
 
 def _is_exact(value: Any) -> bool:

@@ -22,10 +22,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from l2o_theory.errors import InputError
 from l2o_theory.least_squares.measure import Measure
 from l2o_theory.least_squares.risks import ExpectedRisks, scalar
 from l2o_theory.least_squares.settings import Real, broadcast, parse_reals
 from l2o_theory.quadratic.arguments import Array, Steps, parse_steps
+
+_MOST_NODES = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,14 +92,14 @@ class Limit(ExpectedRisks):
     def _measure(self, rows: NDArray[np.intp]) -> Measure:
         return self._with_nodes(rows, nodes_of_descent(int(self.steps.flat[rows].max())))
 
-    def _flow_measure(self, rows: NDArray[np.intp]) -> Measure:
+    def _flow_measure(self, rows: NDArray[np.intp], times: Array | None) -> Measure:
         ratio, kappa = self.ratio.flat[rows], self.penalty.flat[rows]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            low = (1 - np.sqrt(ratio)) ** 2
-            latest = np.where(low > 0, np.log1p(low / kappa) / low, 1 / kappa)
-        return self._with_nodes(
-            rows, nodes_of_flow(float(np.max((4 * np.sqrt(ratio) * latest)[np.isfinite(latest)], initial=1.0)))
-        )
+        if times is None:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                low = (1 - np.sqrt(ratio)) ** 2
+                latest = np.where(low > 0, np.log1p(low / kappa) / low, 1 / kappa)
+            times = np.where(kappa > 0, latest, 0.0)
+        return self._with_nodes(rows, nodes_of_flow(float(np.max(4 * np.sqrt(ratio) * times, initial=0.0))))
 
     def _with_nodes(self, rows: NDArray[np.intp], nodes: int) -> Measure:
         return semicircle_measure(self.ratio.flat[rows], self.noise.flat[rows], nodes)
@@ -164,5 +167,15 @@ def nodes_of_descent(steps: int) -> int:
 
 
 def nodes_of_flow(rate: float) -> int:
-    """Nodes that integrate exp(-rate y), |y| <= 1, to rounding error: its coefficients fall like exp(-m^2/(2 rate))."""
-    return 32 + math.ceil(5 * math.sqrt(rate))
+    """Nodes that integrate exp(-rate y), |y| <= 1, to rounding error: its coefficients fall like exp(-m^2/(2 rate)).
+
+    Raises:
+        InputError: more than 2^18 nodes: a time beyond 2 * 10^9, or a best time there (d/n = 1, sigma below 2 * 10^-5).
+    """
+    nodes = 32 + 5 * math.sqrt(rate)
+    if nodes > _MOST_NODES:
+        raise InputError(
+            f"time must keep sqrt(d/n) * time below {(_MOST_NODES / 5) ** 2 / 4:.1g}, got {rate / 4:.3g}; "
+            "shorten it, or raise the noise if the best time was asked for"
+        )
+    return math.ceil(nodes)

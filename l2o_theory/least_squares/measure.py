@@ -132,15 +132,15 @@ class Measure:
         return _deepest(lambda eta: self.risk(descent(eta, steps, self.atoms)), slope, low, high)
 
     def best_flow_time(self) -> Array:
-        """s* > 0, the minimiser of the risk of gradient flow; inf without noise."""
+        """s* > 0, the minimiser of the risk of gradient flow, for one setting; inf without noise."""
 
         def slope(time: Array) -> Array:
             exponent = -time[:, None] * self.atoms
             return self._slope(np.exp(exponent), exponent)
 
         low, high = (self._crossing(atoms) / atoms for atoms in (self.atoms[:, 0], self.atoms[:, -1]))
-        if not np.all(np.isfinite(high)):
-            return low
+        if not np.all(self.penalty):
+            return np.full_like(high, np.inf)
         return _deepest(lambda time: self.risk(flow(time, self.atoms)), slope, low, high)
 
     def _crossing(self, atoms: Array) -> Array:

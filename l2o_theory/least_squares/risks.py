@@ -50,8 +50,8 @@ class ExpectedRisks(ABC):
         """The spectra of the given settings (flat positions), with nodes enough for their `steps`."""
 
     @abstractmethod
-    def _flow_measure(self, rows: NDArray[np.intp]) -> Measure:
-        """The same, with nodes enough for gradient flow up to the time of the best risk."""
+    def _flow_measure(self, rows: NDArray[np.intp], times: Array | None) -> Measure:
+        """The same, with nodes enough for gradient flow up to `times`, or up to the best time."""
 
     @abstractmethod
     def _width(self) -> int:
@@ -111,11 +111,19 @@ class ExpectedRisks(ABC):
 
     def gradient_flow_optimum(self) -> Any:
         """s*, the best time of gradient flow, to which t eta*_valid tends as t grows; inf without noise."""
-        return self._optimise(lambda measure, _: measure.best_flow_time(), CANDIDATES, self._flow_measure)
+        rows = np.arange(self.noise.size)[:, None]
+        times = [self._flow_measure(row, None).best_flow_time()[0] for row in rows]
+        return scalar(np.array(times).reshape(self.noise.shape))
 
     def gradient_flow_risk(self, time: Any) -> Any:
         """R of gradient flow stopped at `time` >= 0: the limit of R(time/t) as t grows."""
-        return self._evaluate(Measure.risk, time, flowing=True)
+        times, rows = self._paired(time, "time")
+        result = np.empty(times.size)
+        for place in range(times.size):  # each time has its own number of nodes
+            one = times.flat[place : place + 1]
+            measure = self._flow_measure(rows.flat[place : place + 1], one)
+            result[place] = measure.risk(flow(one, measure.atoms))[0]
+        return scalar(result.reshape(times.shape))
 
     def _edges(self) -> Array:
         return np.asarray(self.largest_eigenvalue, dtype=np.float64)
@@ -123,32 +131,26 @@ class ExpectedRisks(ABC):
     def _flat_steps(self) -> Array:
         return self.steps.reshape(-1).astype(np.float64)
 
-    def _evaluate(self, quantity: Callable[[Measure, Decay], Array], place: Any, *, flowing: bool = False) -> Any:
-        """`quantity` at every setting and step size (or time), block by block."""
-        name = "time" if flowing else "step_size"
+    def _paired(self, place: Any, name: str) -> list[NDArray[Any]]:
+        """Step sizes or times, and the flat position of the setting that each goes with."""
         settings = np.arange(self.noise.size).reshape(self.noise.shape)
-        places, rows = broadcast(f"{name} and settings", parse_reals(place, name, positive=False), settings)
-        flat_places, flat_rows = places.reshape(-1), rows.reshape(-1)
-        steps = self._flat_steps()
-        build = self._flow_measure if flowing else self._measure
-        result = np.empty(flat_places.size)
-        for block in blocks(flat_places.size, self._width()):
-            measure, eta = build(flat_rows[block]), flat_places[block]
-            decay = flow(eta, measure.atoms) if flowing else descent(eta, steps[flat_rows[block]], measure.atoms)
-            result[block] = quantity(measure, decay)
-        return scalar(result.reshape(places.shape))
+        return broadcast(f"{name} and settings", parse_reals(place, name, positive=False), settings)
 
-    def _optimise(
-        self,
-        find: Callable[[Measure, Array], Array],
-        passes: int,
-        build: Callable[[NDArray[np.intp]], Measure] | None = None,
-    ) -> Any:
+    def _evaluate(self, quantity: Callable[[Measure, Decay], Array], step_size: Any) -> Any:
+        """`quantity` at every setting and step size, block by block."""
+        etas, rows = self._paired(step_size, "step_size")
+        flat_etas, flat_rows, steps = etas.reshape(-1), rows.reshape(-1), self._flat_steps()
+        result = np.empty(flat_etas.size)
+        for block in blocks(flat_etas.size, self._width()):
+            measure = self._measure(flat_rows[block])
+            result[block] = quantity(measure, descent(flat_etas[block], steps[flat_rows[block]], measure.atoms))
+        return scalar(result.reshape(etas.shape))
+
+    def _optimise(self, find: Callable[[Measure, Array], Array], passes: int) -> Any:
         """`find` for every setting; `passes`: how many work arrays of a block it holds at once."""
-        build = build or self._measure
         result, rows, steps = np.empty(self.noise.size), np.arange(self.noise.size), self._flat_steps()
         for block in blocks(self.noise.size, passes * self._width()):
-            result[block] = find(build(rows[block]), steps[block])
+            result[block] = find(self._measure(rows[block]), steps[block])
         return scalar(result.reshape(self.noise.shape))
 
 

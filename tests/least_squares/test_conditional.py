@@ -288,3 +288,12 @@ def test_bad_input_is_refused_in_one_line(call: Any) -> None:
 def test_order_of_the_eigenvalues_does_not_matter() -> None:
     for order in itertools.permutations(["2", "1/2", "1/3"]):
         assert conditional(order, 3, 3, 1, 3).risk("1/4") == conditional(["2", "1/2", "1/3"], 3, 3, 1, 3).risk("1/4")
+
+
+def test_gradient_flow_risk_is_the_sum_of_its_terms() -> None:
+    task, time = conditional(["2", "1/2"], 3, 4, "1/2", 9), 0.8
+    bias = (1 + math.exp(-4 * time) + math.exp(-time)) / 3
+    variance = ((1 - math.exp(-2 * time)) ** 2 / 2 + (1 - math.exp(-time / 2)) ** 2 * 2) / 16
+    assert task.gradient_flow_risk(time) == pytest.approx(bias + variance, rel=1e-14)
+    best = task.gradient_flow_optimum()
+    assert task.gradient_flow_risk(best) < min(task.gradient_flow_risk([best * 0.999, best * 1.001]))

@@ -321,3 +321,17 @@ def test_bad_input_is_refused_in_one_line(call: Any) -> None:
     with pytest.raises(InputError) as refusal:
         call()
     assert "\n" not in str(refusal.value)
+
+
+def test_long_flows_have_nodes_enough() -> None:
+    # d/n = 1: INT exp(-2sx) dmu -> 1/sqrt(2 pi s), from the density x^(-1/2)/pi at 0
+    case = limit(1, 0, 1)
+    for time in (1e4, 1e6):
+        assert case.gradient_flow_risk(time) == pytest.approx(1 / math.sqrt(2 * math.pi * time), rel=1 / time)
+    times = limit([1, 1, 2], [0, 0.01, 0.01], 1).gradient_flow_optimum()
+    assert times[0] == math.inf
+    assert times[1:] == pytest.approx([limit(g, 0.01, 1).gradient_flow_optimum() for g in (1, 2)], rel=1e-14)
+    with pytest.raises(InputError, match="time"):
+        case.gradient_flow_risk(1e12)
+    with pytest.raises(InputError, match="noise"):
+        limit(1, 1e-6, 1).gradient_flow_optimum()
