@@ -94,8 +94,9 @@ def _finish(request: Request, found: Found, output: Output, seconds: float) -> N
     from l2o_theory.cli import comparison
     from l2o_theory.cli.plots import draw
 
-    if not output.quiet:
-        output.say(f"\n{found.headline}", "bold")
+    output.say()
+    for line in found.headline:
+        output.say(line, "bold")
     comparison.print_cells(output, found.cells)
     output.say()
     comparison.print_crossings(output, found.crossings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +30,7 @@ def draw(request: Request, found: Found) -> list[Path]:
     files: list[Path] = []
     if not names:
         (cell,) = found.cells
-        caption = [*_wrapped(found.headline), f"{_setting(cell.protocol)}. Diamonds: minima, open where predicted."]
+        caption = [*found.headline, f"{_setting(cell.protocol)}. Diamonds: minima, open where predicted."]
         files += draw_objectives(folder, "objectives", cell, request.grid, caption=caption, seed=request.seed)
     axis: Literal["noise", "samples", "steps"] = "noise"
     if names and "noise" not in names:
@@ -41,7 +40,7 @@ def draw(request: Request, found: Found) -> list[Path]:
         others = [name for name in names if name != axis]
         suffix = "".join(f"_{name}_{getattr(first, name):g}" for name in others)
         both = "Both step sizes train on all n samples. Band: two standard errors."
-        caption = [*_wrapped(found.headline), f"{_setting(first, without=axis)}. {both}"]
+        caption = [*found.headline, f"{_setting(first, without=axis)}. {both}"]
         tie = [place["noise"] for place in found.crossings if _is_at(place, first)] if axis == "noise" else []
         files += draw_along(
             folder,
@@ -88,7 +87,3 @@ def _setting(protocol: Protocol, without: str = "") -> str:
         "steps": f"t = {protocol.steps}",
     }
     return ", ".join(text for name, text in parts.items() if name != without)
-
-
-def _wrapped(text: str, width: int = 150) -> list[str]:
-    return textwrap.wrap(text + ".", width)

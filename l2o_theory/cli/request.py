@@ -89,7 +89,7 @@ class Found:
     """What came out: the cells, a headline, and for each group where the crossing lies."""
 
     cells: list[Compared]
-    headline: str
+    headline: tuple[str, ...]
     crossings: list[dict[str, Any]]
     data: dict[str, Any] | None
     store: Cells | None
@@ -120,7 +120,7 @@ def sampled(request: Request, dimension: int, samples: str, noise: str, output: 
                 )
             cells += [Compared(*cell) for cell in zip(protocols[n, sigma], predicted[n, sigma], outcomes, strict=True)]
     effort = f"{request.tasks} tasks to tune on, {request.tests} fresh ones to test on"
-    headline = f"d = {dimension}, {effort}; predicted: limit of large d"
+    headline = (f"d = {dimension}, {effort}; predicted: limit of large d",)
     return Found(cells, headline, _crossings([cell.protocol for cell in cells]), None, store)
 
 
@@ -144,9 +144,10 @@ def on_data(
         )
     cells = [Compared(protocol, *pair) for protocol, pair in zip(protocols, pairs, strict=True)]
     headline = (
-        f"{path.name}: {regression.rows} rows, {regression.dimension} standardised features, target "
-        f"{regression.target!r} centred; sigma/|w*| = {regression.noise:.4g} ({regression.rule}); "
-        f"{request.tasks} random splits; RMSE in units of the target"
+        f"{path.name}: {regression.rows} rows, {regression.dimension} standardised features; target "
+        f"{regression.target!r}, centred, in its own units",
+        f"noise {regression.noise * regression.signal:.4g}, sigma/|w*| = {regression.noise:.4g} ({regression.rule})",
+        f"{request.tasks} random splits; predicted: expectation over the direction of w* and the noise, given X",
     )
     return Found(cells, headline, [], _described(regression, path), None)
 

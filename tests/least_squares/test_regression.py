@@ -108,7 +108,7 @@ def test_the_noise_is_recovered(rows: int, dimension: int, mixing: float) -> Non
     if mixing == 0:
         assert abs(found.mean() - 0.8) <= 4 * found.std(ddof=1) / np.sqrt(6)
         assert abs(found.mean() - 2.0) > 4 * found.std(ddof=1) / np.sqrt(6)  # planted: another noise
-    assert ((0.4 < found) & (found < 1.6)).all()
+    assert ((found > 0.4) & (found < 1.6)).all()
 
 
 def test_the_units_of_the_theory_and_back() -> None:
