@@ -91,12 +91,15 @@ def bidiagonalise(features: Batch, labels: Batch, steps: int) -> tuple[Batch, Ba
     rounding = max(rows, columns) * float(namespace(features).finfo(features.dtype).eps)
     before, (vector, size) = zeros_beside(features, tasks, 1, columns), _normalise(labels[:, None, :], 0.0)
     left[:, 0] = vector[:, 0]
+    smallest: Any = 0.0
     for step in range(steps):
         image = cast(vector, features.dtype) @ features - size * before
-        before, size = _normalise(_orthogonal(image, right[:, :step]), rounding * bidiagonal[:, :1, :1])
+        before, size = _normalise(_orthogonal(image, right[:, :step]), smallest)
+        if step == 0:
+            smallest = rounding * size
         right[:, step], bidiagonal[:, step, step] = before[:, 0], size[:, 0, 0]
         image = (features @ cast(before.swapaxes(-1, -2), features.dtype)).swapaxes(-1, -2) - size * vector
-        vector, size = _normalise(_orthogonal(image, left[:, : step + 1]), rounding * bidiagonal[:, :1, :1])
+        vector, size = _normalise(_orthogonal(image, left[:, : step + 1]), smallest)
         left[:, step + 1], bidiagonal[:, step + 1, step] = vector[:, 0], size[:, 0, 0]
     return bidiagonal, right
 
