@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tracemalloc
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -195,6 +196,37 @@ def test_float32_is_close(plain: Sweep) -> None:
         w = gradient_descent(task, 0.1, 6, freeze=None).weights[6]
         # float32 products: 6e-8 each, some tens of them
         assert found.risk[index, 1, 5] == pytest.approx(float(task.risk(w)), rel=1e-5)
+
+
+def test_torch_measures_the_same_in_batches(plain: Sweep) -> None:
+    found = sweep(LAW, **OPTIONS, device="cpu:0")  # a torch device that every machine has
+    for name in ARRAYS:
+        np.testing.assert_allclose(getattr(found, name), getattr(plain, name), rtol=1e-9, err_msg=name)
+    law = TaskDistribution(18, 1.0, np.diag(np.linspace(0.1, 2, 18)))
+    options = OPTIONS | {"tasks": 4}
+    np.testing.assert_allclose(sweep(law, **options, device="cpu:0").risk, sweep(law, **options).risk, rtol=1e-9)
+
+
+def test_a_covariance_reaches_the_risk() -> None:
+    law = TaskDistribution(18, 1.0, np.diag(np.linspace(0.1, 2, 18)))
+    found, task = sweep(law, **(OPTIONS | {"tasks": 4})), law.task(12, seed=5, index=3)
+    weights = gradient_descent(task, 0.1, 6).weights[6]
+    wanted = ((weights - task.w_star) ** 2 * np.linspace(0.1, 2, 18)).sum()
+    assert found.risk[3, 1, 5] == pytest.approx(wanted, rel=1e-9)
+
+
+def test_the_stated_memory_is_not_exceeded() -> None:
+    # far larger results than tasks, so that it is the results that are counted
+    options = OPTIONS | {"step_sizes": np.geomspace(0.01, 1, 400), "tasks": 400}
+    with pytest.raises(InputError, match="MB") as caught:
+        sweep(LAW, **options, memory=1)
+    stated = int(str(caught.value).split("about ")[1].split(" MB")[0]) * 10**6
+    tracemalloc.start()
+    result = sweep(LAW, **options)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert result.risk.nbytes < peak < stated
+    assert stated < 3 * peak  # an estimate, not a blanket refusal
 
 
 def test_memory_is_bounded_and_stated() -> None:
