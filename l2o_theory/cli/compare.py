@@ -22,46 +22,55 @@ def _text(name: str, default: str | None, words: str) -> Any:
     return typer.Option(name, metavar="RANGE", help=words, show_default=default or False)
 
 
+Dimension = Annotated[int | None, typer.Option("--dimension", min=1, help="Features d.", show_default="1000")]
+Samples = Annotated[
+    str | None, _text("--samples", "500", f"Samples n of a task: {_RANGE}. With --data: training rows.")
+]
+Noise = Annotated[
+    str | None, _text("--noise", "1", f"Label noise sigma, |w*| = 1: {_RANGE}. With --data: estimated if not given.")
+]
+Steps = Annotated[str, _text("--steps", "40", "Steps t of gradient descent: a value or a list.")]
+Tasks = Annotated[
+    int | None, typer.Option("--tasks", min=1, help="Tasks to tune on (300 with --budget full).", show_default="60")
+]
+Tests = Annotated[int, typer.Option("--tests", min=1, help="Fresh tasks that measure the errors.")]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        "--split",
+        metavar="N1:N2",
+        help="Train-by-validation trains on N1 samples and tunes on N2 others; or the share of N1, as in 0.5.",
+        show_default="0.5",
+    ),
+]
+Grid = Annotated[str, _text("--grid", "1e-6:1:log25", f"Step sizes to choose from: {_RANGE}.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", metavar="FILE", help="Your .csv or .npz (X, y) instead of sampled tasks.", show_default=False
+    ),
+]
+Target = Annotated[
+    str | None,
+    typer.Option("--target", metavar="NAME", help="Column of --data to predict.", show_default="the last one"),
+]
+Effort = Annotated[
+    options.Budget, typer.Option("--budget", help="Tasks where --tasks is not given: quick 60, full 300.")
+]
+
+
 def compare(
-    dimension: Annotated[
-        int | None, typer.Option("--dimension", min=1, help="Features d.", show_default="1000")
-    ] = None,
-    samples: Annotated[
-        str | None, _text("--samples", "500", f"Samples n of a task: {_RANGE}. With --data: training rows.")
-    ] = None,
-    noise: Annotated[
-        str | None,
-        _text("--noise", "1", f"Label noise sigma, |w*| = 1: {_RANGE}. With --data: estimated if not given."),
-    ] = None,
-    steps: Annotated[str, _text("--steps", "40", "Steps t of gradient descent: a value or a list.")] = "40",
-    tasks: Annotated[
-        int | None,
-        typer.Option("--tasks", min=1, help="Tasks to tune on (300 with --budget full).", show_default="60"),
-    ] = None,
-    tests: Annotated[int, typer.Option("--tests", min=1, help="Fresh tasks that measure the errors.")] = 50,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            "--split",
-            metavar="N1:N2",
-            help="Train-by-validation trains on N1 samples and tunes on N2 others; or the share of N1, as in 0.5.",
-            show_default="0.5",
-        ),
-    ] = None,
-    grid: Annotated[str, _text("--grid", "1e-6:1:log25", f"Step sizes to choose from: {_RANGE}.")] = "1e-6:1:log25",
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data", metavar="FILE", help="Your .csv or .npz (X, y) instead of sampled tasks.", show_default=False
-        ),
-    ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option("--target", metavar="NAME", help="Column of --data to predict.", show_default="the last one"),
-    ] = None,
-    budget: Annotated[
-        options.Budget, typer.Option("--budget", help="Tasks where --tasks is not given: quick 60, full 300.")
-    ] = options.Budget.quick,
+    dimension: Dimension = None,
+    samples: Samples = None,
+    noise: Noise = None,
+    steps: Steps = "40",
+    tasks: Tasks = None,
+    tests: Tests = 50,
+    split: Split = None,
+    grid: Grid = "1e-6:1:log25",
+    data: Data = None,
+    target: Target = None,
+    budget: Effort = options.Budget.quick,
     seed: options.Seed = 0,
     jobs: options.Jobs = options.CORES,
     out: options.Out = options.RESULTS,

@@ -34,7 +34,7 @@ COLOURS: Mapping[str, str] = {
     "renormalised float32": "#5DBE9B",
     "renormalised float64": "#00734D",
     "train-by-train": "#C8443C",
-    "train-by-validation": "#00798C",
+    "train-by-validation": "#2F9090",
 }
 """One colour per method, distinguishable with colour-vision deficiency; black is the theory's exact value."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -91,50 +92,27 @@ def measure(
     samples, noise, split = protocols[0].samples, protocols[0].noise, protocols[0].split
     steps = [protocol.steps for protocol in protocols]
     distribution = TaskDistribution(protocols[0].dimension, noise)
+    alike = partial(
+        sweep, distribution, samples=samples, steps=steps, seed=seed, sampler=sampler, jobs=jobs, cells=cells
+    )
     freeze = _FREEZE * max(noise, 1.0) / noise if noise > 0 else None
     with np.errstate(over="ignore", invalid="ignore"):
-        tuned = sweep(
-            distribution,
-            samples=samples,
-            step_sizes=grid,
-            steps=steps,
-            tasks=tasks,
-            split=split,
-            seed=seed,
-            freeze=freeze,
-            sampler=sampler,
-            jobs=jobs,
-            cells=cells,
-            progress=progress,
-        )
-        train_curves, validation_curves = tuned.mean("train_by_train"), tuned.mean("train_by_validation")
-        picked = [(least(a), least(b)) for a, b in zip(train_curves.T, validation_curves.T, strict=True)]
+        tuned = alike(step_sizes=grid, tasks=tasks, split=split, freeze=freeze, progress=progress)
+        curves = tuned.mean("train_by_train").T, tuned.mean("train_by_validation").T
+        picked = [(least(train), least(validation)) for train, validation in zip(*curves, strict=True)]
         used = sorted({index for pair in picked for index in pair})
-        tested = sweep(
-            distribution,
-            samples=samples,
-            step_sizes=[grid[index] for index in used],
-            steps=steps,
-            tasks=tests,
-            seed=seed,
-            first=tasks,
-            freeze=None,
-            sampler=sampler,
-            jobs=jobs,
-            cells=cells,
-            progress=progress,
-        )
+        sizes = [grid[index] for index in used]
+        tested = alike(step_sizes=sizes, tasks=tests, first=tasks, freeze=None, progress=progress)
     outcomes = []
-    for place, (first, second) in enumerate(picked):
-        i, j = used.index(first), used.index(second)
-        squares, risks = 2 * tested.train_by_train[:, :, place], tested.risk[:, :, place] + noise**2
-        outcomes.append(
-            measured(
-                grid,
-                (train_curves[:, place], validation_curves[:, place]),
-                train=(squares[:, i], squares[:, j]),
-                test=(risks[:, i], risks[:, j]),
-                bound=protocols[place].bound,
-            )
+    for place, pair in enumerate(picked):
+        i, j = (used.index(index) for index in pair)
+        train, test = 2 * tested.train_by_train[:, :, place], tested.risk[:, :, place] + noise**2
+        found = measured(
+            grid,
+            (curves[0][place], curves[1][place]),
+            train=(train[:, i], train[:, j]),
+            test=(test[:, i], test[:, j]),
+            bound=protocols[place].bound,
         )
+        outcomes.append(found)
     return outcomes
