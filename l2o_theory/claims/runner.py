@@ -187,6 +187,8 @@ def _proved(
         reason = f"only {len(instances)} instances of the hypotheses were found to test the facts of the proof on"
         return _Finding(Status.UNDECIDED, "kernel", (), f"{reason}; give the parameters ranges and landmarks")
     textbook = "".join(f"; modulo {', '.join(facts)}" for facts in [proof.textbook_facts()] if facts)
+    restated = sum(fact.is_definition for fact in proof.facts.values())
+    textbook += f"; {restated} facts that restate definitions" if restated else ""
     tested = f"; facts of the proof tested on {len(instances)} instances"
     return _Finding(Status.PROVED, f"kernel{textbook}{tested}", evidence)
 
@@ -254,12 +256,15 @@ def _measured(claim: Claim, seed: int) -> Verdict:
     table: Mapping[str, Any] = {"table": [dict(row) for row in measured.table], "arithmetic": measured.arithmetic}
     faults = [(name, Status.FALSIFIED) for name in measured.refuted_faults]
     faults += [(name, Status.NOT_FALSIFIED) for name in measured.accepted_faults]
+    blind = bool(measured.accepted_faults)
+    status = Status.UNDECIDED if blind else Status.NOT_FALSIFIED if measured.holds else Status.FALSIFIED
     return Verdict(
         claim=claim.id,
         expected=claim.expected,
         scope=claim.scope,
-        status=Status.NOT_FALSIFIED if measured.holds else Status.FALSIFIED,
+        status=status,
         trust=f"measurement: {measured.arithmetic}",
+        reason=f"the measurement lets planted faults pass: {list(measured.accepted_faults)}" if blind else "",
         margin=measured.margin,
         evidence=(Evidence("measurement", table),),
         mutations=tuple(

@@ -29,7 +29,8 @@ _MEANINGS = {
     Status.PROVED: "holds for all parameters in scope; the kernel accepted the certificate",
     Status.CERTIFIED: "holds on the stated closed box; a rigorous interval check of every leaf",
     Status.NOT_FALSIFIED: "searched, nothing found; this is not a proof",
-    Status.FALSIFIED: "a concrete instance violates it, exactly confirmed; replay it with `l2o-theory replay FILE`",
+    Status.FALSIFIED: "a concrete instance violates it, exactly confirmed (replay it with `l2o-theory replay FILE`); "
+    "for a measured claim: its own measurement contradicts it",
     Status.VACUOUS: "the witness fails a hypothesis, so the claim says nothing as stated; mend the hypotheses",
     Status.UNDECIDED: "time ran out, a tool failed or enclosures overlapped; raise --budget",
     Status.OUT_OF_SCOPE: "not checkable as stated",

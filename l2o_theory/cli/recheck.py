@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -42,7 +42,10 @@ def recheck(
                     f"{path} holds a {document['kind']} log, no certificate; the kernel has nothing to check"
                 )
             kernel.check(document["content"])
-            outcomes.append({"claim": document["claim"], "file": str(path), "rejected": None})
+            says = _says(document["content"])
+            outcomes.append({"claim": document["claim"], "file": str(path), "rejected": None, "says": says})
+            if files:  # a lone file is tied to no ledger: its reader must see what it proves, and from what
+                output.say(f"accepted: {path}: {says}")
         except StoreError as error:
             spoiled.append(str(error))
         except kernel.Rejected as error:
@@ -57,6 +60,21 @@ def recheck(
         more = f" (and {len(spoiled) - 1} more such files)" if len(spoiled) > 1 else ""
         raise CertificateError(spoiled[0] + more)
     raise typer.Exit(1 if rejected else 0)
+
+
+def _says(certificate: Mapping[str, Any]) -> str:
+    """What an accepted certificate establishes, in its own words; that this is the claim is for the reader to see."""
+    match certificate["kind"]:
+        case "proof" | "posit":
+            facts = certificate.get("facts", {}).values()
+            given = [*certificate["assumptions"].values(), *(f"{f['relation']} [{f['because']}]" for f in facts)]
+            return f"{' and '.join(certificate['goals'])}; given {', '.join(given) or 'nothing'}"
+        case "cex":
+            return f"not always {certificate['conclusion']}; at {certificate['instance']}"
+        case "cover":
+            return f"{certificate['conclusion']}; on {certificate['box']}"
+        case other:
+            return f"a certificate of kind {other}"
 
 
 def _stored(out: Path) -> Iterator[tuple[Path, str | None]]:

@@ -179,11 +179,21 @@ class Proof:
         for name, fact in self.facts.items():
             try:
                 true = language.holds(fact.relation, world)
-            except language.Undecided:
-                true = _is_defined(fact.relation, world)  # equality, or closer than the precision: not refuted
+            except language.Undecided:  # equality, or closer than the precision
+                true = _is_defined(fact.relation, world) and self._holds_exactly(statement, instance, fact.relation)
             if not true:
                 found[f"fact {name}"] = str(to_json(instance))
         return found
+
+    def _holds_exactly(self, statement: Statement, instance: Instance, relation: str) -> bool:
+        """Whether the relation holds in exact rationals; True where an atom is irrational, so that balls must do."""
+        try:
+            world = statement.world(instance)
+            for name, text in (*self.atoms.items(), *self.definitions.items()):
+                world[name] = language.evaluate(text, world)
+            return language.holds(relation, world)
+        except (language.Malformed, ZeroDivisionError):
+            return True
 
 
 class _Named(ast.NodeTransformer):

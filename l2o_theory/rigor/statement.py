@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import keyword
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -18,6 +20,9 @@ Instance = Mapping[str, Value]
 
 Arithmetic = Literal["rational"] | int
 """How a truth value was obtained: in exact rationals, or in balls of that many bits."""
+
+
+_NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,22 @@ class Statement:
                     )
                 known.add(name)
                 defined.append(name)
+        reserved = {
+            *balls.FUNCTIONS,
+            "sum",
+            "prod",
+            "all",
+            "abs",
+            "max",
+            "min",
+            "positive",
+            "natural",
+            "number",
+            "integer",
+        }
+        bad = sorted(n for n in defined if n in reserved or keyword.iskeyword(n) or not _NAME.fullmatch(n))
+        if bad:
+            raise ClaimError(f"the names {bad} cannot be used; take letters, digits and _, beginning with a letter")
         repeated = sorted({name for name in defined if defined.count(name) > 1})
         if repeated:
             raise ClaimError(f"the names {repeated} are defined twice; rename one of each")
@@ -249,7 +270,9 @@ def _broadcast(left: Any, right: Any) -> Iterable[tuple[Any, Any]]:
 
 def _gap(op: ast.cmpop, left: Any, right: Any) -> float:
     difference, size = right - left, abs(left) + abs(right)
-    slack = 0.0 if size == 0 else float((difference / size).mid())
+    if not size.is_finite():
+        return math.nan
+    slack = 0.0 if size.contains(0) else float((difference / size).mid())
     if isinstance(op, ast.GtE | ast.Gt):
         slack = -slack
     if isinstance(op, ast.Eq | ast.NotEq):

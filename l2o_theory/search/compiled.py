@@ -200,9 +200,10 @@ def _gap(op: str, left: Any, right: Any) -> float:
     difference, size = right - left, abs(left) + abs(right)
     if op in ("GtE", "Gt"):
         difference = -difference
-    slack = 0.0 if size == 0 else float(flint.arb(difference) / size)
-    if math.isnan(slack):
+    size = flint.arb(size)
+    if not size.is_finite():
         raise ValueError("undefined")
+    slack = 0.0 if size.contains(0) else float(flint.arb(difference) / size)
     if op in ("Eq", "NotEq"):
         return -abs(slack) if op == "Eq" else abs(slack) or _EQUAL
     if slack == 0:

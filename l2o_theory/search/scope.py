@@ -60,9 +60,9 @@ class Scope:
         return self.value(parameter.low, row), self.value(parameter.high, row)
 
     def anchors(self, parameter: Parameter, row: Mapping[str, Any] | None = None) -> list[Any]:
-        """Distinct finite bounds and landmarks within the range, in increasing order."""
+        """Distinct finite bounds and landmarks within the range, in increasing order; without landmarks -1, 0 and 1."""
         low, high = self.bounds(parameter, row)
-        marks = [self.value(text, row) for text in parameter.landmarks]
+        marks = [self.value(text, row) for text in parameter.landmarks or ("-1", "0", "1")]
         inside = {mark for mark in marks if mark is not None and within(mark, low, high)}
         return sorted(inside | {end for end in (low, high) if end is not None})
 

@@ -7,6 +7,8 @@ Source: derived here.
 """
 
 from l2o_theory.claims import Claim, Mutation, Status
+from l2o_theory.quadratic import setting
+from l2o_theory.rigor.proof import Proof, Step, times
 from l2o_theory.rigor.statement import Parameter, Statement
 
 TASK = (
@@ -104,22 +106,53 @@ CHEBYSHEV = Claim(
     title="Two Chebyshev steps beat the best constant step in the worst case",
     source="derived here",
     statement=(
-        "Over spectra in [alpha, L] two Chebyshev steps contract the iterate by 1/T_2(1/beta) = beta^2/(2 - beta^2), "
-        "beta = (L-alpha)/(L+alpha); the best constant step by beta^2, which is larger."
+        "c = (L+alpha)/2, r = (L-alpha)/2, steps 1/(c + r/sqrt 2) and 1/(c - r/sqrt 2): scales the iterate by\n"
+        "factor/scale, factor = (l-c)^2 - r^2/2, scale = c^2 - r^2/2. On [alpha, L] |factor| <= r^2/2, and\n"
+        "(r^2/2)/scale < (r/c)^2, the contraction of two steps of the best constant size 2/(L+alpha)."
     ),
     kind="tight",
-    scope="all L > alpha > 0, two steps",
+    scope="all L > alpha > 0, all eigenvalues in [alpha, L], two steps",
     expected=Status.PROVED,
     formal=Statement(
-        parameters=(Parameter("beta", low="0", high="1", landmarks=("1/2",), meaning="(L-alpha)/(L+alpha)"),),
-        hypotheses={"low": "beta > 0", "high": "beta < 1"},
-        conclusion="beta**2 < beta**2*(2 - beta**2)",
+        parameters=(
+            setting.SMOOTHNESS,
+            setting.STRONG_CONVEXITY,
+            Parameter("l", low="alpha", high="L", landmarks=("(L+alpha)/2",)),
+        ),
+        hypotheses={"order": "0 < alpha < L", "above": "l >= alpha", "below": "l <= L"},
+        definitions={
+            "c": "(L+alpha)/2",
+            "r": "(L-alpha)/2",
+            "factor": "(l-c)**2 - r**2/2",
+            "worst": "r**2/2",
+            "scale": "c**2 - r**2/2",
+        },
+        conclusion="-worst <= factor <= worst and worst*c**2 < r**2*scale",
     ),
-    witness={"beta": "1/2"},
+    witness={"L": "1", "alpha": "1/4", "l": "1/2"},
+    proof=Proof(
+        definitions={
+            "c": "(L+alpha)/2",
+            "r": "(L-alpha)/2",
+            "factor": "(l-c)**2 - r**2/2",
+            "worst": "r**2/2",
+            "scale": "c**2 - r**2/2",
+        },
+        steps=(
+            Step("L_positive", "L > 0", using=("order.1", "order.2")),
+            Step("at_least", "-worst <= factor", terms=(times(square="l-c"),)),
+            Step("at_most", "factor <= worst", terms=(times("above", "below"),)),
+            Step(
+                "better",
+                "worst*c**2 < r**2*scale",
+                terms=(times("order.2", "order.2", "order.1", "L_positive", coef="1/8"),),
+            ),
+        ),
+    ),
     mutations=(
-        Mutation("three halves in place of 2", {"conclusion": "beta**2 < beta**2*(3/2 - beta**2)"}),
-        Mutation("also for beta = 1", {"hypotheses": {"high": "beta <= 1"}}),
-        Mutation("by a further 10 percent", {"conclusion": "11*beta**2 < 10*beta**2*(2 - beta**2)"}),
+        Mutation("worst factor 5 percent smaller", {"definitions": {"worst": "19*r**2/40"}}),
+        Mutation("better by half", {"conclusion": "2*worst*c**2 < r**2*scale"}),
+        Mutation("centre at the geometric mean of squares", {"definitions": {"c": "(L**2+alpha**2)/(L+alpha)"}}),
     ),
 )
 

@@ -57,7 +57,7 @@ def _outside(side: str, far: tuple[dict[str, object], ...]) -> tuple[Step, ...]:
 
 CONSTANT_TWO = Claim(
     id="step_size/theorem4/bound_two",
-    title="|G'| < 2 L^3/(x alpha (L - alpha)), the best constant uniform in t",
+    title="|G'| < 2 L^3/(x alpha (L - alpha))",
     source=f"{setting.PAPER}, Theorem 4 (order); the constant 2 is derived here",
     statement="|G'(eta)| < 2 L^3/(x alpha (L - alpha)), x = min(w1, wd), for every real eta, every t and d.",
     kind="tight",

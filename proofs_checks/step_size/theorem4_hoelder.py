@@ -8,7 +8,7 @@ Reference: Wang, Yuan, Wu, Ge, ICML 2021, Theorem 4 (the order). Everything here
 from l2o_theory.claims import Claim, Mutation, Status
 from l2o_theory.quadratic import lemmas, setting
 from l2o_theory.quadratic.lemmas import bounded, divided
-from l2o_theory.quadratic.setting import everywhere, total
+from l2o_theory.quadratic.setting import total
 from l2o_theory.rigor.proof import Fact, Proof, Step, times
 
 ANY_STEP = f"{setting.SCOPE}, all real step sizes"
@@ -140,21 +140,22 @@ NORM_FORM = Claim(
             "t": "1",
             "eta": "4/7",
         },
-        atoms=everywhere({"P_": "(1-eta*l)**(2*t-1)", "E_": "(1-eta*l)**(2*t)"})
-        | {"Na": "abs(N)", "Db": "root(D, 2*t)**(2*t-1)"},
+        atoms=lemmas.POWERS
+        | lemmas.RATIO_ATOMS
+        | {"M": f"{lemmas.LARGEST_RATIO}**(2*t)", "Na": "abs(N)", "Db": "root(D, 2*t)**(2*t-1)"},
         definitions={**lemmas.SUMS, "bound": "2*Lam"},
         facts={
-            **{
-                name: lemmas.HOELDER[name]
-                for name in ("quotient", "abs_up", "abs_down", "E_1_even", "E_d_even", "E_i_even")
-            },
-            "h_positive": Fact("h > 0", lemmas.ROOT_POSITIVE, "the extreme terms of D do not vanish together"),
+            **{name: lemmas.HOELDER[name] for name in ("quotient", "abs_up", "abs_down")},
+            **lemmas.EVEN,
+            **lemmas.SMALLEST_WEIGHT,
+            **lemmas.RATIO,
+            "h_positive": Fact("h > 0", lemmas.ROOT_POSITIVE, "D > 0, the step D_positive"),
             "split": Fact("h*Db == D", setting.EXPONENTS_ADD),
             "Db_positive": Fact("Db > 0", lemmas.ROOT_POSITIVE),
             "hoelder": Fact("Na <= Lam*Db", setting.HOELDER, "exponents 2t and 2t/(2t-1)"),
         },
         steps=(
-            Step("D_positive", "D > 0", terms=(times("h_positive", "Db_positive"),), equal={"split": "-1"}),
+            *lemmas.LARGE_DENOMINATOR,
             *(
                 step
                 for name, sign, side in (("at_most", "-", "abs_down"), ("at_least", "+", "abs_up"))

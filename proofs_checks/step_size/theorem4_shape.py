@@ -243,7 +243,7 @@ def _mean_loss(step: str) -> str:
 
 LOG_OF_MEAN = Claim(
     id="step_size/theorem4/log_of_mean",
-    title="Several tasks: the logarithm of the mean loss keeps Theorem 4",
+    title="Several tasks: the norm behind the mean loss stays convex, so log of mean keeps Theorem 4",
     source="derived here",
     statement=(
         "For two tasks with any spectra and weights, h = (F_A + F_B)^(1/(2t)) is convex in the step size, "

@@ -166,12 +166,22 @@ def test_a_misfit_example_is_an_input_error() -> None:
 @pytest.mark.parametrize(("holds", "status"), [(True, Status.NOT_FALSIFIED), (False, Status.FALSIFIED)])
 def test_a_measurement_is_never_more_than_not_falsified(holds: bool, status: Status) -> None:
     def measure(seed: int) -> Measurement:
-        return Measurement(holds, ({"seed": seed},), 0.25, "float32 torch", ("halved",), ("doubled",))
+        return Measurement(holds, ({"seed": seed},), 0.25, "float32 torch", ("halved",))
 
     verdict = check(claim(formal=None, witness={}, mutations=(), measure=measure), seed=7)
     assert verdict.status is status
     assert verdict.trust == "measurement: float32 torch"
     assert verdict.evidence[0].content["table"] == [{"seed": 7}]
+    assert {m.name: m.status for m in verdict.mutations} == {"halved": Status.FALSIFIED}
+
+
+def test_a_measurement_that_lets_a_planted_fault_pass_decides_nothing() -> None:
+    def measure(seed: int) -> Measurement:
+        return Measurement(True, ({"seed": seed},), 0.25, "float32 torch", ("halved",), ("doubled",))
+
+    verdict = check(claim(formal=None, witness={}, mutations=(), measure=measure))
+    assert verdict.status is Status.UNDECIDED
+    assert "doubled" in verdict.reason
     assert {m.name: m.status for m in verdict.mutations} == {
         "halved": Status.FALSIFIED,
         "doubled": Status.NOT_FALSIFIED,

@@ -133,7 +133,7 @@ MUTATED = 'expected=Status.PROVED, mutations=(Mutation("sign", {"conclusion": "x
         ("toy/parabola/strict", "expected=Status.FALSIFIED", MUTATED, 1, ": FALSIFIED, recorded as PROVED"),
         ("toy/measured", "Measurement(True", "Measurement(False", 1, ": FALSIFIED, recorded as NOT_FALSIFIED"),
         ("toy/measured", "Measurement(True", "Measurement(1 / 0", 3, ": UNDECIDED, recorded as NOT_FALSIFIED: ZeroDiv"),
-        ("toy/measured", '("wrong by two",)', '(), ("wrong by two",)', 0, "survivor: toy/measured: wrong by two"),
+        ("toy/measured", '("wrong by two",)', '(), ("wrong by two",)', 3, "survivor: toy/measured: wrong by two"),
     ],
 )
 def test_surprises_have_their_exit_code_and_are_told(call, book, claim, before, after, code, words):

@@ -34,7 +34,7 @@ SAMPLE = (
     "step_size/theorem3/bracket_below: the opposite sign",
     "step_size/theorem4/bound_short_horizon: constant 1",
     "step_size/theorem4/descent_never_moves_away: reset to 1 instead of 0",
-    "step_size/schedules/two_steps_beat_one: also for beta = 1",
+    "step_size/schedules/two_steps_beat_one: better by half",
     "index carried over",
     "integers beyond a bound",
     "strict at the edge of a box",
