@@ -21,6 +21,7 @@ _PROTOCOLS = {"published": "(a) both train on all n samples", "own": "(b) valida
 _MOST = 2.0  # the colours saturate where one objective is 2^2 = 4 times better
 _FACTORS = (1 / 3, 1 / 2, 1 / 1.5, 1 / 1.2, 1 / 1.1, 1.05, 1.1, 1.2, 1.5, 2, 3)
 _LABELLED = {False: 0.09, True: 5.0}  # the noise at which contours get their labels: where training, validation wins
+_APART = 0.06  # least distance of two labels in a row, in decades of d/n
 _MAP = LinearSegmentedColormap.from_list(
     "objectives", [COLOURS["train-by-train"], "#F7F4F0", COLOURS["train-by-validation"]]
 )
@@ -61,7 +62,7 @@ def _draw(config: Configuration, out: Path, ratios: Any, noises: Any, factors: d
     caption = [
         f"Ratio of test errors (RMSE on new samples), train-by-train over train-by-validation, after t = "
         f"{config['task.steps']} steps, for large d at fixed d/n.",
-        "Blue: tune on validation loss. Red: tune on training loss. Black: a tie. Dots: the measured settings. "
+        "Green: tune on validation loss. Red: tune on training loss. Black: a tie. Dots: the measured settings. "
         "Half of the samples train.",
     ]
     table: dict[str, Any] = {
@@ -89,7 +90,11 @@ def _panel(axes: Axes, ratios: Any, noises: Any, factor: Any) -> Any:
         ratios, noises, np.log2(factor), cmap=_MAP, norm=Normalize(-_MOST, _MOST), shading="gouraud", rasterized=True
     )
     lines = axes.contour(ratios, noises, factor, levels=_FACTORS, colors="#333333", linewidths=0.45, alpha=0.8)
-    places = [place for level in _FACTORS for place in _label_places(ratios, noises, factor, level)]
+    places: list[tuple[float, float]] = []
+    for level in _FACTORS:
+        for ratio, noise in _label_places(ratios, noises, factor, level):
+            if all(noise != y or abs(np.log10(ratio / x)) > _APART for x, y in places):
+                places.append((ratio, noise))
     axes.set(xscale="log", yscale="log", xlim=(ratios[0], ratios[-1]), ylim=(noises[0], noises[-1]))
     style = {"fontsize": 6, "inline_spacing": 2, "rightside_up": True}
     axes.clabel(lines, fmt=lambda value: f"{max(value, 1 / value):.3g}", manual=places, **style)
