@@ -147,3 +147,9 @@ def test_kernel_loads_nothing_foreign() -> None:
 def test_planted_heavy_import_is_seen(tmp_path: Path) -> None:
     (tmp_path / "innocent.py").write_text("import scipy\n")
     assert "scipy" in modules_after("import innocent", cwd=tmp_path) & HEAVY
+
+
+def test_test_modules_have_names_of_their_own() -> None:
+    """pytest imports them by bare name, so two of one name would hide each other."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names)), sorted({name for name in names if names.count(name) > 1})

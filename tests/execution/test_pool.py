@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -90,8 +91,8 @@ def test_closing_the_iterator_ends_the_workers(tmp_path: Path) -> None:
     claims = list(load_claims([file]).claims.values())
     answers = check_all(claims, Job([file], "quick", 0), workers=2)
     assert next(answers).claim == "toy/fine"
-    while not pids.exists():
-        pass  # the other worker is still starting
+    while not (pids.exists() and pids.read_text()):
+        time.sleep(0.01)  # the other worker is still starting, or has just opened the file
     answers.close()
     assert not Path("/proc", pids.read_text()).exists()
 
