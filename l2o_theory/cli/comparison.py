@@ -39,7 +39,7 @@ def print_cells(output: Output, cells: Sequence[Compared]) -> None:
         for row, ((objective, predicted), (_, seen)) in enumerate(pairs):
             table.add_row(*(place if row == 0 else [""] * len(place)), objective[9:], *_row(predicted, seen))
         agrees = "yes" if cell.predicted.winner == cell.measured.winner else "no"
-        winner = cell.measured.winner or ("both diverge" if cell.measured.by_train.diverges else "same step size")
+        winner = cell.measured.winner or ("both diverge" if cell.measured.by_train.diverges else "equal")
         verdicts.add_row(*place, winner, _factor(cell.predicted), _factor(cell.measured), agrees)
     if not output.quiet:
         output.console.print(table)
@@ -64,7 +64,7 @@ def print_agreement(output: Output, cells: Sequence[Compared], grid: Sequence[fl
     apart = [abs(list(grid).index(p.step_size) - list(grid).index(m.step_size)) for p, m in pairs]
     same = sum(distance == 0 for distance in apart)
     output.say(f"chosen step size: as predicted in {same} of {len(apart)}, at most {max(apart)} grid points away")
-    worst = max((abs(m.test / p.test - 1) for p, m in finite_pairs), default=None)
+    worst = max((abs(m.test / p.test - 1) for p, m in finite_pairs if p.test > 0), default=None)
     if worst is not None:
         output.say(f"test RMSE: within {100 * worst:.2g} percent of its prediction")
     diverging = len(pairs) - len(finite_pairs)
@@ -138,13 +138,13 @@ def _with_error(value: float, error: float) -> Text | str:
         return _rmse(value)
     if not error > 0:
         return f"{value:.4g}"
-    digits = min(max(-math.floor(math.log10(error)), 0), 9)
-    return f"{value:.{digits}f}({error * 10**digits:.0f})"
+    digits = min(max(-math.floor(math.log10(1.05 * error)), 0), 9)  # 0.00096 rounds up to (1) a digit earlier
+    return f"{value:.{digits}f}({max(error * 10**digits, 1):.0f})"
 
 
 def _factor(outcome: Outcome) -> str:
     if outcome.winner is None:
         return "-"
     if not math.isfinite(outcome.factor):
-        return "diverges"
+        return "diverges" if outcome.by_train.diverges or outcome.by_validation.diverges else "to 0"
     return str(_with_error(outcome.factor, outcome.factor_error))

@@ -112,19 +112,19 @@ class Outcome:
 
     @property
     def winner(self) -> Objective | None:
-        """The objective with the smaller test error; None if they pick the same step size or both diverge."""
+        """The objective with the smaller test error; None if they are equal, as for one step size, or both diverge."""
         train, validation = self.by_train, self.by_validation
-        if train.step_size == validation.step_size or (train.diverges and validation.diverges):
+        if train.test == validation.test:
             return None
         return "train-by-train" if train.test < validation.test else "train-by-validation"
 
     @property
     def factor(self) -> float:
-        """Test error of the loser over that of the winner, >= 1; infinite if the loser diverges, 1 without a winner."""
+        """Test error of the loser over that of the winner, >= 1; inf if only one diverges or vanishes, 1 if equal."""
         if self.winner is None:
             return 1.0
         better, worse = sorted((self.by_train.test, self.by_validation.test))
-        return worse / better
+        return worse / better if better else math.inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +166,7 @@ def measured(
         picked = grid[least(curve)]
         choices.append(choice(picked, root, test_root, bound, train_error=error, test_error=test_error))
     plain = Outcome(choices[0], choices[1], *curves)
-    if plain.winner is None or choices[0].diverges or choices[1].diverges:
+    if plain.winner is None or not math.isfinite(plain.factor):
         return plain
     difference = test[0] / test[0].mean() - test[1] / test[1].mean()
     return Outcome(choices[0], choices[1], *curves, factor_error=plain.factor / 2 * _error(difference))

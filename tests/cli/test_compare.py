@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import json
 import math
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
 
+from l2o_theory.cli.comparison import _with_error
 from l2o_theory.figures.table import read_table
 
 SMALL = ["--dimension", "60", "--samples", "30", "--steps", "10", "--tasks", "30", "--tests", "20", "--jobs", "1"]
@@ -112,13 +113,13 @@ def test_quiet_says_one_line(call):
     assert line.startswith("compared 1 cell")
 
 
-def test_several_sizes_and_horizons_get_a_plot_each(call, tmp_path):
-    options = ["--dimension", "20", "--samples", "10,30", "--noise", "1,2", "--steps", "3,6", "--tasks", "5"]
+def test_every_size_gets_a_plot(call, tmp_path):
+    options = ["--dimension", "20", "--samples", "10,30", "--noise", "1,2", "--steps", "3", "--tasks", "5"]
     answer = call("compare", *options, "--tests", "3", "--json")
     document = json.loads(answer.out)
-    assert len(document["cells"]) == 8
+    assert len(document["cells"]) == 4
     names = {path.stem for path in (tmp_path / "l2o_results" / "compare").glob("*.png")}
-    assert names == {f"along_noise_samples_{n}_steps_{t}" for n, t in itertools.product((10, 30), (3, 6))}
+    assert names == {"along_noise_samples_10", "along_noise_samples_30"}
 
 
 def test_step_sizes_beyond_stability_diverge_in_words(call):
@@ -250,12 +251,34 @@ def test_a_run_killed_twice_gives_the_same_table_and_computes_nothing_twice(tmp_
     assert resumed["stored"]["reused"] + resumed["stored"]["computed"] == calm["stored"]["computed"]
     after = {path.name: path.stat().st_mtime_ns for path in (out / "cells").glob("*.npz")}
     assert {name: after[name] for name in before} == before
-    # the same to the byte, and the planted counterpart: another seed is another table
-    table = (out / "compare" / "cells.csv").read_bytes()
-    assert table == (tmp_path / "calm" / "compare" / "cells.csv").read_bytes()
-    process = start(out, "--seed", "1")
-    process.communicate()
-    assert (out / "compare" / "cells.csv").read_bytes() != table
+    assert (out / "compare" / "cells.csv").read_bytes() == (tmp_path / "calm" / "compare" / "cells.csv").read_bytes()
+
+
+def test_an_interrupted_run_says_how_to_go_on(tmp_path):
+    process = start(tmp_path / "stopped", "--noise", "0.25:4:log60")
+    next(line for line in process.stdout if line.startswith("["))
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate()
+    assert process.returncode == 130
+    assert "run the same command again to continue" in said
+    assert list((tmp_path / "stopped" / "cells").glob("*.npz"))
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (1.5742, 0.0042, "1.574(4)"),
+        (5.6702, 0.021, "5.67(2)"),
+        (0.0478, 0.00096, "0.048(1)"),
+        (0.0478, 0.00094, "0.0478(9)"),
+        (4.12078, 0.00008, "4.12078(8)"),
+        (4738.8, 236.0, "4739(236)"),
+        (1.5742, 0.0, "1.574"),
+        (1.0, 1e-14, "1.000000000(1)"),
+    ],
+)
+def test_standard_errors_belong_to_the_last_digits(value, error, text):
+    assert _with_error(value, error) == text
 
 
 def test_fresh_computes_anew(call):
@@ -265,3 +288,7 @@ def test_fresh_computes_anew(call):
     assert again["stored"] == {"reused": first["stored"]["computed"], "computed": 0}
     assert fresh["stored"] == first["stored"]
     assert first["cells"] == again["cells"] == fresh["cells"]
+    # planted counterpart: another seed shares nothing that is stored, and gives another table
+    other = json.loads(call("compare", *SMALL, "--json", "--seed", "1").out)
+    assert other["stored"]["reused"] == 0
+    assert other["cells"] != first["cells"]

@@ -33,6 +33,16 @@ def test_no_winner_without_a_difference() -> None:
     assert (one.winner, one.factor) == ("train-by-validation", math.inf)
 
 
+def test_an_error_of_zero_wins_without_a_division() -> None:
+    exact = Outcome(Choice(0.2, 0.0, 0.0), Choice(0.1, 0.5, 0.5), *CURVES)
+    assert (exact.winner, exact.factor) == ("train-by-train", math.inf)
+    both = Outcome(Choice(0.2, 0.0, 0.0), Choice(0.1, 0.0, 0.0), *CURVES)
+    assert (both.winner, both.factor) == (None, 1.0)
+    zeros, ones = np.zeros(4), np.ones(4)
+    found = measured(GRID, CURVES, train=(zeros, ones), test=(zeros, ones))
+    assert (found.factor, found.factor_error) == (math.inf, 0.0)
+
+
 def test_entries_that_are_no_numbers_are_never_the_least() -> None:
     assert least(np.array([np.nan, 3.0, np.inf, 2.0])) == 3
     assert least(np.array([1.0, 1.0])) == 0

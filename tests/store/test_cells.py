@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from l2o_theory.errors import StoreError
-from l2o_theory.store.cells import Cells
+from l2o_theory.store.cells import Cells, identity_of
 
 
 def test_arrays_come_back_bit_by_bit(tmp_path: Path) -> None:
@@ -39,3 +39,8 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="--out DIR"):
         Cells(tmp_path / "file" / "cells", "v1")
+
+
+def test_the_identity_follows_the_sources() -> None:
+    assert identity_of("least_squares") == identity_of("least_squares")
+    assert identity_of("least_squares") != identity_of("quadratic")
