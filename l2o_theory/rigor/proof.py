@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import flint
@@ -19,6 +20,8 @@ from l2o_theory.rigor import balls, language, products
 from l2o_theory.rigor.statement import Instance, Statement, links, to_json
 from l2o_theory.rigor.symbols import Relation, Symbols
 
+_UNTRIED = object()
+_MOST_EXACT_STEPS = 64  # naturals up to here keep exact powers small enough to test every fact on every instance
 _FACT_BITS = 192  # facts are tested in balls; equalities hold when the enclosures overlap to this precision
 
 
@@ -170,6 +173,7 @@ class Proof:
     def _failures(self, statement: Statement, instance: Instance) -> dict[str, str]:
         world = statement.world(instance, _FACT_BITS)
         found: dict[str, str] = {}
+        exact: Any = _UNTRIED
         readings = [("atom", *atom) for atom in self.atoms.items()]
         for what, name, text in [*readings, *(("definition", *entry) for entry in self.definitions.items())]:
             value = language.evaluate(text, world)
@@ -180,20 +184,24 @@ class Proof:
             try:
                 true = language.holds(fact.relation, world)
             except language.Undecided:  # equality, or closer than the precision
-                true = _is_defined(fact.relation, world) and self._holds_exactly(statement, instance, fact.relation)
+                exact = self._exactly(statement, instance) if exact is _UNTRIED else exact
+                true = _is_defined(fact.relation, world) and (exact is None or language.holds(fact.relation, exact))
             if not true:
                 found[f"fact {name}"] = str(to_json(instance))
         return found
 
-    def _holds_exactly(self, statement: Statement, instance: Instance, relation: str) -> bool:
-        """Whether the relation holds in exact rationals; True where an atom is irrational, so that balls must do."""
+    def _exactly(self, statement: Statement, instance: Instance) -> dict[str, Any] | None:
+        """The instance with all atoms in exact rationals; None if an atom is irrational or a power would be huge."""
+        naturals = [instance[p.name] for p in statement.parameters if p.kind == "natural" and not p.is_vector]
+        if any(isinstance(value, Fraction) and value > _MOST_EXACT_STEPS for value in naturals):
+            return None
         try:
             world = statement.world(instance)
             for name, text in (*self.atoms.items(), *self.definitions.items()):
                 world[name] = language.evaluate(text, world)
-            return language.holds(relation, world)
         except (language.Malformed, ZeroDivisionError):
-            return True
+            return None
+        return world
 
 
 class _Named(ast.NodeTransformer):
