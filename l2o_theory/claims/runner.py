@@ -22,6 +22,7 @@ from l2o_theory.search.compiled import compile_margin
 from l2o_theory.search.confirm import certify
 from l2o_theory.search.hunt import Budget, Hunt, hunt
 from l2o_theory.search.instances import RandomChoices, draw_instance
+from l2o_theory.search.scope import needed
 from l2o_theory.search.scout import GIVEN
 
 _FACT_INSTANCES = {"quick": 40, "full": 400}  # exact instances on which the facts of a proof are tested
@@ -195,7 +196,9 @@ def _proved(
 
 def _admissible(statement: Statement, count: int, seed: int, known: Sequence[Instance]) -> list[Instance]:
     """The known instances that satisfy the hypotheses and up to `count` random ones, each once."""
-    hypotheses = statement.altered(conclusion="0 <= 1")  # an equality that holds has no margin to look at
+    used = needed(statement.definitions, statement.hypotheses.values())
+    # Without the conclusion: an equality that holds has no margin, and exact sides may have millions of digits.
+    hypotheses = Statement(statement.parameters, statement.hypotheses, "0 <= 1", used)
     margin, choices = compile_margin(hypotheses), RandomChoices(Random(seed))
     found: dict[str, Instance] = {str(to_json(i)): i for i in known if hypotheses.decide(i).admissible}
     most = len(found) + count
