@@ -1,9 +1,9 @@
 """Gradient descent in Krylov coordinates: every step size and every horizon of a batch of runs at once.
 
-With r = 1 - eta l the coordinates are z = p_t h, where p_t = [1 - r^t]/l and h are the slopes. From one horizon to the
-next, a steps later,
+With r = 1 - eta l the coordinates are z_t = [1 - r^t]/l * h, where h are the slopes. From one horizon to the next, a
+steps later,
 
-    r^(t+a) = r^t r^a,      p_(t+a) = p_t + r^t p_a,      p_2a = p_a (1 + r^a),      p_1 = eta
+    r^(t+a) = r^t r^a,      z_(t+a) = z_t + r^t z_a,      z_2a = z_a (1 + r^a),      z_1 = eta h
 
 so that nothing is divided by an eigenvalue, however small, and nothing cancels for eta l <= 1.          [derived here]
 """
@@ -102,15 +102,14 @@ class Runs:
         krylov, xp = self.krylov, namespace(self.krylov.residual)
         sizes = zeros_beside(krylov.residual, len(step_sizes)) + xp.asarray(step_sizes).reshape(-1)
         decay = 1 - sizes[:, None] * krylov.eigenvalues[:, None, :]
+        first = sizes[:, None] * krylov.slopes[:, None, :]
         squares, constant = (krylov.residual**2)[..., None], krylov.remainder[:, None]
         stopped = zeros_beside(decay, *decay.shape[:2]) > 0
         wanted = set(steps.tolist())
-        slopes = _spread(krylov.slopes, len(step_sizes))
         forms = {name: form.over(len(step_sizes)) for name, form in self.forms.items()}
         columns: dict[str, list[Any]] = {name: [] for name in ("train_loss", "frozen", *self.forms)}
         with np.errstate(over="ignore", invalid="ignore"):  # diverging runs leave the float range; that is reported
-            for step, power, sums in _walk(decay, sizes, steps, one_by_one=radius is not None):
-                coordinates = sums * slopes
+            for step, power, coordinates in _walk(decay, first, steps, one_by_one=radius is not None):
                 if radius is not None:
                     # written so that NaN, from inf - inf, counts as far away
                     stopped = stopped | ~(_squared_norms(coordinates) < radius**2)
@@ -211,28 +210,30 @@ def _squared_norms(vectors: Batch) -> Batch:
     return namespace(vectors).einsum("mpk,mpk->mp", vectors, vectors)  # no array of squares in between
 
 
-def _walk(decay: Batch, sizes: Batch, steps: Array, *, one_by_one: bool) -> Iterator[tuple[int, Batch, Batch]]:
-    """(t, r^t, p_t) for each of the horizons, or for every t up to the last."""
-    power, sums = decay * 0 + 1, decay * 0
-    single = decay, sums + sizes[:, None]
-    done, gap, stride = 0, 1, single
+def _walk(decay: Batch, first: Batch, steps: Array, *, one_by_one: bool) -> Iterator[tuple[int, Batch, Batch]]:
+    """(t, r^t, z_t) for each of the horizons, or for every t up to the last; `first` is z_1.
+
+    The arrays yielded are changed in place by the next step: new ones would be driven through the processor's cache.
+    """
+    power, coordinates, change = decay * 0 + 1, decay * 0, decay * 0
+    done, gap, stride = 0, 1, (decay, first)
     for horizon in range(1, int(steps[-1]) + 1) if one_by_one else steps.tolist():
         if horizon - done != gap:
             gap = horizon - done
-            stride = _stride(*single, gap)
-        sums = sums + power * stride[1]
-        power = power * stride[0]
+            stride = _stride(decay, first, gap)
+        coordinates += namespace(decay).multiply(power, stride[1], out=change)
+        power *= stride[0]
         done = horizon
-        yield horizon, power, sums
+        yield horizon, power, coordinates
 
 
-def _stride(decay: Batch, sums: Batch, gap: int) -> tuple[Batch, Batch]:
-    """r^gap and p_gap by squaring, from the highest binary digit down."""
-    power, total = decay, sums
+def _stride(decay: Batch, first: Batch, gap: int) -> tuple[Batch, Batch]:
+    """r^gap and z_gap by squaring, from the highest binary digit down."""
+    power, total = decay, first
     for digit in bin(gap)[3:]:
         power, total = power * power, total * (1 + power)
         if digit == "1":
-            power, total = power * decay, total + power * sums
+            power, total = power * decay, total + power * first
     return power, total
 
 

@@ -13,6 +13,7 @@ All functions take a batch of tasks along the first axis, as numpy arrays or as 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -87,21 +88,60 @@ def bidiagonalise(features: Batch, labels: Batch, steps: int) -> tuple[Batch, Ba
     left = zeros_beside(features, tasks, steps + 1, rows)
     right = zeros_beside(features, tasks, steps, columns)
     bidiagonal = zeros_beside(features, tasks, steps + 1, steps)
-    # what rounding alone can leave behind, relative to the first length, when a space is exhausted
-    rounding = max(rows, columns) * float(namespace(features).finfo(features.dtype).eps)
-    before, (vector, size) = zeros_beside(features, tasks, 1, columns), _normalise(labels[:, None, :], 0.0)
+    if tasks == 1 and isinstance(features, np.ndarray):
+        _fill_one(features[0], labels[0], left[0], right[0], bidiagonal[0])
+    else:
+        _fill_all(features, labels, left, right, bidiagonal)
+    return bidiagonal, right
+
+
+def _fill_one(features: Any, labels: Any, left: Any, right: Any, bidiagonal: Any) -> None:
+    """The recurrence for one task, in place: beside two products with X, what a batch costs per call would show."""
+    left[0] = labels
+    _unit(left[0], left[:0], 0.0)
+    size, smallest = 0.0, 0.0
+    for step, row in enumerate(right):
+        row[:] = cast(left[step], features.dtype) @ features
+        row -= size * right[step - 1]  # size is 0 in the first step
+        size = bidiagonal[step, step] = _unit(row, right[:step], smallest)
+        if step == 0:
+            smallest = _rounding(features) * size
+        column = left[step + 1]
+        column[:] = features @ cast(row, features.dtype)
+        column -= size * left[step]
+        size = bidiagonal[step + 1, step] = _unit(column, left[: step + 1], smallest)
+
+
+def _unit(vector: Any, basis: Any, smallest: float) -> float:
+    """`_orthogonal` and `_normalise` in place, for one vector; its length."""
+    vector -= (basis @ vector) @ basis
+    size = math.sqrt(vector @ vector)
+    if size <= smallest:
+        vector[:] = 0.0
+        return 0.0
+    vector /= size
+    return size
+
+
+def _fill_all(features: Batch, labels: Batch, left: Batch, right: Batch, bidiagonal: Batch) -> None:
+    """The recurrence for all tasks of a batch at once."""
+    before, (vector, size) = right[:, :1] * 0, _normalise(labels[:, None, :], 0.0)
     left[:, 0] = vector[:, 0]
     smallest: Any = 0.0
-    for step in range(steps):
+    for step in range(right.shape[1]):
         image = cast(vector, features.dtype) @ features - size * before
         before, size = _normalise(_orthogonal(image, right[:, :step]), smallest)
         if step == 0:
-            smallest = rounding * size
+            smallest = _rounding(features) * size
         right[:, step], bidiagonal[:, step, step] = before[:, 0], size[:, 0, 0]
         image = (features @ cast(before.swapaxes(-1, -2), features.dtype)).swapaxes(-1, -2) - size * vector
         vector, size = _normalise(_orthogonal(image, left[:, : step + 1]), smallest)
         left[:, step + 1], bidiagonal[:, step + 1, step] = vector[:, 0], size[:, 0, 0]
-    return bidiagonal, right
+
+
+def _rounding(features: Batch) -> float:
+    """What rounding alone can leave behind, relative to the first length, when a space is exhausted."""
+    return float(max(features.shape[-2:]) * namespace(features).finfo(features.dtype).eps)
 
 
 def join(parts: Sequence[Any]) -> Any:

@@ -50,11 +50,12 @@ def test_without_reorthogonalisation_the_basis_is_lost() -> None:
     assert np.abs(ours[0] @ ours[0].T - np.eye(25)).max() < 1e-10
 
 
-def test_reorthogonalisation_does_not_replace_the_recurrence() -> None:
+@pytest.mark.parametrize("copies", [1, 2])  # one task and a batch have a route each
+def test_reorthogonalisation_does_not_replace_the_recurrence(copies: int) -> None:
     features, labels = draw(0, 1, 1200, 60)
     labels = labels + features[:, :, 0]
-    _, right = bidiagonalise(features, labels, 38)
-    assert np.abs(right[0] @ right[0].T - np.eye(38)).max() < 1e-13
+    _, right = bidiagonalise(features.repeat(copies, 0), labels.repeat(copies, 0), 38)
+    assert np.abs(right @ right.swapaxes(1, 2) - np.eye(38)).max() < 1e-13
     # the planted fault: the same vectors by one pass of projection each, without the recurrence's own subtraction
     left, once = [labels[0] / np.linalg.norm(labels[0])], np.zeros((38, 60))
     for j in range(38):
@@ -67,8 +68,9 @@ def test_reorthogonalisation_does_not_replace_the_recurrence() -> None:
     assert np.abs(once @ once.T - np.eye(38)).max() > 1e-10
 
 
+@pytest.mark.parametrize("copies", [1, 2])
 @pytest.mark.parametrize("case", ["rank", "eigenvector", "zero labels", "orthogonal labels"])
-def test_early_breakdown_leaves_zeros(case: str) -> None:
+def test_early_breakdown_leaves_zeros(case: str, copies: int) -> None:
     rng = np.random.default_rng(2)
     basis, _ = np.linalg.qr(rng.standard_normal((30, 3)))
     features = basis @ rng.standard_normal((3, 40))
@@ -79,7 +81,7 @@ def test_early_breakdown_leaves_zeros(case: str) -> None:
         labels = np.zeros(30)
     elif case == "orthogonal labels":
         labels = labels - basis @ (basis.T @ labels)
-    bidiagonal, right = bidiagonalise(features[None], labels[None], 12)
+    bidiagonal, right = bidiagonalise(features[None].repeat(copies, 0), labels[None].repeat(copies, 0), 12)
     kept = {"rank": 3, "eigenvector": 1, "zero labels": 0, "orthogonal labels": 0}[case]
     coupled = np.abs(bidiagonal[0]).max()
     if (
@@ -118,6 +120,16 @@ def test_both_routes_give_the_same_moments(rows: int, columns: int) -> None:
     np.testing.assert_allclose(
         (krylov.slopes[:, None] @ basis)[:, 0], (labels[:, None] @ features)[:, 0] / rows, atol=1e-13
     )
+
+
+def test_one_task_and_a_batch_are_bidiagonalised_alike() -> None:
+    features, labels = draw(6, 2, 40, 60)
+    together = bidiagonalise(features, labels, 12)
+    for k in range(2):
+        alone = bidiagonalise(features[k : k + 1], labels[k : k + 1], 12)
+        for one, all_ in zip(alone, together, strict=True):
+            np.testing.assert_allclose(one[0], all_[k], rtol=0, atol=1e-12)  # another order of sums, norms below 15
+        assert not np.allclose(alone[0][0], together[0][1 - k])  # the planted fault: the other task
 
 
 def test_torch_tensors_take_the_same_route() -> None:
