@@ -14,7 +14,8 @@ import numpy as np
 
 from l2o_theory.errors import InputError
 from l2o_theory.least_squares.descent import Runs, runs_of
-from l2o_theory.least_squares.tasks import Array, Task, parse_count
+from l2o_theory.least_squares.settings import parse_count
+from l2o_theory.least_squares.tasks import Array, Task
 from l2o_theory.least_squares.trajectories import FREEZE, freeze_radius
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from l2o_theory.errors import InputError
 from l2o_theory.least_squares.cells import CELL, Cells, Order, Sampler, computed, refuse_excess
 from l2o_theory.least_squares.objectives import parse_grid, parse_horizons
-from l2o_theory.least_squares.tasks import Array, TaskDistribution, parse_count, parse_dtype, parse_split, stream
+from l2o_theory.least_squares.settings import parse_count
+from l2o_theory.least_squares.tasks import Array, TaskDistribution, parse_dtype, parse_split, stream
 from l2o_theory.least_squares.trajectories import FREEZE, freeze_radius
 
 Objective = Literal["train_by_train", "train_by_validation"]

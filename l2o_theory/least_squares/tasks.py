@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from l2o_theory.errors import InputError
+from l2o_theory.least_squares.settings import parse_count
 
 Array = npt.NDArray[Any]
 """Floating-point array, float64 unless float32 was asked for."""
@@ -165,17 +166,6 @@ def unit_vector(generator: np.random.Generator, dimension: int) -> Array:
     """Uniform on the unit sphere."""
     vector = generator.standard_normal(dimension)
     return np.asarray(vector / np.linalg.norm(vector))
-
-
-def parse_count(value: Any, name: str) -> int:
-    """An integer of at least 1.
-
-    Raises:
-        InputError: anything else.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise InputError(f"{name} must be an integer of at least 1, got {value!r}; pass a positive count")
-    return int(value)
 
 
 def parse_split(split: Any, samples: int) -> tuple[int, int]:

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from l2o_theory.errors import InputError
-from l2o_theory.least_squares.tasks import Array, Task, parse_count, stream
+from l2o_theory.least_squares.settings import parse_count
+from l2o_theory.least_squares.tasks import Array, Task, stream
 
 FREEZE = 40.0
 """Norm at which a run is frozen, in units of the noise [paper: section 4]."""

@@ -70,8 +70,8 @@ def test_continuous_minimisation(tasks: list[Task]) -> None:
 @pytest.mark.parametrize(
     ("act", "words"),
     [
-        (lambda t: train_by_train(0), "samples must be an integer of at least 1"),
-        (lambda t: train_by_validation(3, 0), "n2 must be an integer of at least 1"),
+        (lambda t: train_by_train(0), "samples must be a whole number >= 1"),
+        (lambda t: train_by_validation(3, 0), "n2 must be a whole number >= 1"),
         (lambda t: train_by_train(21).mean(t, GRID, [1]), "at most the 20 of the task, got 21"),
         (lambda t: train_by_validation(12, 9).mean(t, GRID, [1]), r"at most the 20 samples, got 12 \+ 9"),
         (lambda t: train_by_train(20).mean([], GRID, [1]), "tasks must hold at least one task"),

@@ -91,15 +91,15 @@ def test_float32_features() -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: TaskDistribution(0, 1.0), "dimension must be an integer of at least 1, got 0"),
-        (lambda: TaskDistribution(2.5, 1.0), "dimension must be an integer"),  # type: ignore[arg-type]
+        (lambda: TaskDistribution(0, 1.0), "dimension must be a whole number >= 1, got 0"),
+        (lambda: TaskDistribution(2.5, 1.0), "dimension must be a whole number"),  # type: ignore[arg-type]
         (lambda: TaskDistribution(2, -1.0), "noise must be a finite number of at least 0, got -1.0"),
         (lambda: TaskDistribution(2, float("nan")), "noise must be"),
         (lambda: TaskDistribution(2, float("inf")), "noise must be"),
         (lambda: TaskDistribution(2, 1.0, np.eye(3)), r"shape \(2, 2\), got \(3, 3\)"),
         (lambda: TaskDistribution(2, 1.0, np.array([[1.0, 2.0], [0.0, 1.0]])), "symmetric"),
         (lambda: TaskDistribution(2, 1.0, np.array([[1.0, 2.0], [2.0, 1.0]])), "semidefinite, got an eigenvalue -1"),
-        (lambda: TaskDistribution(2, 1.0).task(0), "samples must be an integer of at least 1"),
+        (lambda: TaskDistribution(2, 1.0).task(0), "samples must be a whole number >= 1"),
         (lambda: TaskDistribution(2, 1.0).task(3, seed=-1), "seed must be an integer of at least 0"),
         (lambda: TaskDistribution(2, 1.0).task(3, index=-1), "index must be"),
         (lambda: TaskDistribution(2, 1.0).task(3, dtype="float16"), 'dtype must be "float64" or "float32"'),

@@ -83,7 +83,7 @@ def test_divergence_is_said() -> None:
     [
         ({"step_size": 0.0}, "step_size must be a positive finite number, got 0.0"),
         ({"step_size": float("nan")}, "step_size must be"),
-        ({"steps": 0}, "steps must be an integer of at least 1, got 0"),
+        ({"steps": 0}, "steps must be a whole number >= 1, got 0"),
         ({"freeze": -1.0}, "freeze must be a positive number or None"),
         ({"freeze": float("nan")}, "freeze must be a positive number or None"),
     ],
