@@ -183,9 +183,51 @@ NORM_FORM = Claim(
 )
 
 
-def _local(
-    side: str, hypothesis: str, m: str, weight: str, other: str, positive: tuple[dict[str, object], ...]
-) -> Claim:
+Terms = tuple[dict[str, object], ...]
+
+
+def _local_steps(m: str, rest: tuple[str, ...], own: tuple[str, ...], positive: Terms) -> tuple[Step, ...]:
+    """From D > 0 and m > 0 over Hölder's inequality to both links of the bound."""
+    return (
+        *setting.POSITIVE,
+        Step("between", "w_i*l_i*E_i >= 0", terms=(times("weight", "l_positive", "E_i_even"),)),
+        Step("between_sum", "sum(w_i*l_i*E_i) >= 0", sum_of="between"),
+        Step("D_positive", "D > 0", terms=(times("between_sum"), times(*rest), times(*own, "end_positive"))),
+        Step("both", "L + alpha > 0", terms=(times("L_positive"), times("order.1"))),
+        Step("m_scaled", "(L+alpha)*m > 0", terms=positive),
+        Step("m_positive", "m > 0", cancel=("both", "m_scaled")),
+        Step(
+            "short_scaled",
+            "ya*(L*Y*D - m*Na) >= 0",
+            terms=(
+                times("L_positive", "La_positive", "Db_positive", "D_root"),
+                times("m_positive", "ya_positive", "hoelder"),
+                times("m_positive", "ya_positive", "L_positive", "La_positive", "Db_positive", "Wa_one"),
+            ),
+            equal={"D_split": "-L*La", "Y_means": "L*D"},
+        ),
+        Step("short", "L*Y*D - m*Na >= 0", cancel=("ya_positive", "short_scaled")),
+        *(
+            step
+            for name, sign, bound_side in (("at_most", "-", "abs_down"), ("at_least", "+", "abs_up"))
+            for step in (
+                Step(
+                    f"{name}_scaled",
+                    f"D*(2*L*Y {sign} m*logslope) >= 0",
+                    terms=(times("short", coef="2"), times("m_positive", bound_side, coef="2")),
+                    equal={"quotient": f"0{sign}({m})"},
+                ),
+                Step(
+                    name,
+                    {"-": "m*logslope <= bound", "+": "-bound <= m*logslope"}[sign],
+                    cancel=("D_positive", f"{name}_scaled"),
+                ),
+            )
+        ),
+    )
+
+
+def _local(side: str, hypothesis: str, m: str, weight: str, other: str, positive: Terms) -> Claim:
     """The local form on one side of eta_c, where the end index with the larger |r| is known."""
     k = {"w1*L": "1", "wd*alpha": "d"}[weight]
     rest = {"1": ("last", "order.1", "E_d_even"), "d": ("first", "L_positive", "E_1_even")}[k]
@@ -213,43 +255,7 @@ def _local(
                 "end_positive": Fact(f"E_{k} > 0", setting.POWER_POSITIVE, f"{m} > 0"),
                 "D_root": Fact("Da >= ya*m", setting.POWER_INCREASES, f"D >= {weight} m^(2t)"),
             },
-            steps=(
-                *setting.POSITIVE,
-                Step("between", "w_i*l_i*E_i >= 0", terms=(times("weight", "l_positive", "E_i_even"),)),
-                Step("between_sum", "sum(w_i*l_i*E_i) >= 0", sum_of="between"),
-                Step("D_positive", "D > 0", terms=(times("between_sum"), times(*rest), times(*own, "end_positive"))),
-                Step("both", "L + alpha > 0", terms=(times("L_positive"), times("order.1"))),
-                Step("m_scaled", "(L+alpha)*m > 0", terms=positive),
-                Step("m_positive", "m > 0", cancel=("both", "m_scaled")),
-                Step(
-                    "short_scaled",
-                    "ya*(L*Y*D - m*Na) >= 0",
-                    terms=(
-                        times("L_positive", "La_positive", "Db_positive", "D_root"),
-                        times("m_positive", "ya_positive", "hoelder"),
-                        times("m_positive", "ya_positive", "L_positive", "La_positive", "Db_positive", "Wa_one"),
-                    ),
-                    equal={"D_split": "-L*La", "Y_means": "L*D"},
-                ),
-                Step("short", "L*Y*D - m*Na >= 0", cancel=("ya_positive", "short_scaled")),
-                *(
-                    step
-                    for name, sign, bound_side in (("at_most", "-", "abs_down"), ("at_least", "+", "abs_up"))
-                    for step in (
-                        Step(
-                            f"{name}_scaled",
-                            f"D*(2*L*Y {sign} m*logslope) >= 0",
-                            terms=(times("short", coef="2"), times("m_positive", bound_side, coef="2")),
-                            equal={"quotient": f"0{sign}({m})"},
-                        ),
-                        Step(
-                            name,
-                            {"-": "m*logslope <= bound", "+": "-bound <= m*logslope"}[sign],
-                            cancel=("D_positive", f"{name}_scaled"),
-                        ),
-                    )
-                ),
-            ),
+            steps=_local_steps(m, rest, own, positive),
         ),
         mutations=(
             Mutation("half of it", {"definitions": {"bound": "L*Y"}}),
