@@ -1,0 +1,26 @@
+"""UpdateRule: one step of an optimizer as a pure function, so that torch.func can transform it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeAlias
+
+from l2o_theory.problems.problem import Params
+
+State: TypeAlias = Any
+"""The rule's own memory (momentum, moments, hidden units, step counter): any tree of tensors."""
+
+
+class UpdateRule(Protocol):
+    """x_{t+1}, h_{t+1} = update(x_t, g_t, h_t, phi) with h_0 = init(x_0).
+
+    Both functions are pure: they return new tensors and change none in place. Meta-parameters phi (step size, momentum,
+    the weights of a network) come in through `meta`, never from the object, so that one can differentiate in them.
+    """
+
+    def init(self, params: Params) -> State:
+        """h_0, of the dtype and on the device of `params`."""
+        ...
+
+    def update(self, params: Params, grads: Params, state: State, meta: Params) -> tuple[Params, State]:
+        """(x_{t+1}, h_{t+1}); `grads` has the structure of `params`, and so has the result."""
+        ...

@@ -1,0 +1,52 @@
+"""Trees of tensors: iterates, states and batches as nested dicts, tuples and lists, leaf by leaf.
+
+The one place that touches torch's tree functions: they are the ones that torch.func and torch.compile understand, but
+torch has no public name for them yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree
+
+Tree = TypeVar("Tree")
+
+
+def leaves(tree: object) -> list[Any]:
+    """The leaves, in a fixed order (dicts by insertion)."""
+    return list(_pytree.tree_leaves(tree))
+
+
+def tensors(tree: object) -> list[Tensor]:
+    """The leaves that are tensors."""
+    return [leaf for leaf in leaves(tree) if isinstance(leaf, Tensor)]
+
+
+def structure(tree: object) -> object:
+    """What remains of the tree when its leaves are taken away; two trees match if these are equal."""
+    return _pytree.tree_structure(tree)
+
+
+def mapped(function: Callable[..., Any], tree: Tree, *others: object) -> Tree:
+    """A tree of the same structure with function(leaf, ...) at each leaf."""
+    result: Tree = _pytree.tree_map(function, tree, *others)
+    return result
+
+
+def detached(tree: Tree) -> Tree:
+    """The same numbers, cut from the graph."""
+    return mapped(lambda leaf: leaf.detach() if isinstance(leaf, Tensor) else leaf, tree)
+
+
+def squared_norm(tree: object) -> Tensor:
+    """Sum of the squares of all entries."""
+    return torch.stack([(leaf.abs() ** 2).sum() for leaf in tensors(tree)]).sum()
+
+
+def dot(left: object, right: object) -> Tensor:
+    """Sum of the products of corresponding entries; both trees have the same structure."""
+    return torch.stack([(a * b).sum() for a, b in zip(tensors(left), tensors(right), strict=True)]).sum()

@@ -1,0 +1,29 @@
+import pytest
+import torch
+
+from l2o_theory.problems import trees
+
+STATE = {"m": torch.tensor([3.0, 4.0]), "inner": (torch.tensor(2.0), [torch.tensor([[1.0]])])}
+
+
+def test_leaf_by_leaf() -> None:
+    assert [leaf.numel() for leaf in trees.leaves(STATE)] == [2, 1, 1]
+    doubled = trees.mapped(lambda leaf: 2 * leaf, STATE)
+    assert trees.structure(doubled) == trees.structure(STATE)
+    assert doubled["inner"][1][0].item() == 2.0
+    assert trees.squared_norm(STATE).item() == 9 + 16 + 4 + 1
+    assert trees.dot(STATE, doubled).item() == 2 * 30
+
+
+def test_detached_cuts_the_graph_and_keeps_what_is_no_tensor() -> None:
+    x = torch.ones(2, requires_grad=True)
+    cut = trees.detached({"x": 2 * x, "steps": 7})
+    assert not cut["x"].requires_grad
+    assert cut["steps"] == 7
+    assert (2 * x).requires_grad  # planted fault: an identity in place of `detached` would keep it
+
+
+def test_other_structures_are_told_apart() -> None:
+    assert trees.structure({"a": torch.ones(1)}) != trees.structure({"b": torch.ones(1)})
+    with pytest.raises(ValueError, match="mismatch"):
+        trees.mapped(torch.add, {"a": torch.ones(1)}, {"b": torch.ones(1)})
