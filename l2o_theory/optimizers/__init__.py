@@ -1,12 +1,25 @@
-"""Update rules, hand-written and learned, as pure functions of iterate, gradient, state and meta-parameters."""
+"""Update rules, hand-written and learned, as pure functions of iterate, gradient, state and meta-parameters; LODO."""
 
 from l2o_theory.optimizers.adam import Adam as Adam
 from l2o_theory.optimizers.adam import AdamW as AdamW
 from l2o_theory.optimizers.adam import RMSprop as RMSprop
 from l2o_theory.optimizers.gradient_descent import GradientDescent as GradientDescent
+from l2o_theory.optimizers.lodo import LODO as LODO
+from l2o_theory.optimizers.lodo import Preconditioner as Preconditioner
 from l2o_theory.optimizers.momentum import HeavyBall as HeavyBall
 from l2o_theory.optimizers.momentum import Nesterov as Nesterov
 from l2o_theory.optimizers.rule import State as State
 from l2o_theory.optimizers.rule import UpdateRule as UpdateRule
 
-__all__ = ["Adam", "AdamW", "GradientDescent", "HeavyBall", "Nesterov", "RMSprop", "State", "UpdateRule"]
+__all__ = [
+    "LODO",
+    "Adam",
+    "AdamW",
+    "GradientDescent",
+    "HeavyBall",
+    "Nesterov",
+    "Preconditioner",
+    "RMSprop",
+    "State",
+    "UpdateRule",
+]
