@@ -29,5 +29,6 @@ class FactorStatistics:
 def factor_statistics(factors: Tensor) -> FactorStatistics:
     """Count over P of shape (T, N, d)."""
     masks = (factors < NEAR, factors > 2 - NEAR, factors == 1)
-    by_step = [mask.double().mean(dim=(1, 2)).tolist() for mask in masks]
-    return FactorStatistics(*(float(mask.double().mean()) for mask in masks), by_step=tuple(zip(*by_step, strict=True)))
+    zero, two, one = ([float(share) for share in mask.double().mean(dim=(1, 2))] for mask in masks)
+    means = [sum(column) / len(column) for column in (zero, two, one)]
+    return FactorStatistics(means[0], means[1], means[2], tuple(zip(zero, two, one, strict=True)))

@@ -6,8 +6,8 @@ prediction of the next loss ratio
 
     F_{k+1}/F_k = 1 + <dF/dW(W^k), W^{k+1} - W^k>/F_k + O(eta^2),
 
-which for one rate is 1 - 2 eta mu_k with mu_k = |J_k^T r_k|^2/|r_k|^2 (derived here). The gradient in it is the true one,
-also where training follows the detached gradient.
+which for one rate is 1 - 2 eta mu_k with mu_k = |J_k^T r_k|^2/|r_k|^2 (derived here). The gradient in it is the true
+one, also where training follows the detached gradient.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch import Tensor
 from l2o_theory.errors import InputError
 from l2o_theory.metatraining.checkpoint import digest, load_checkpoint, save_checkpoint
 from l2o_theory.metatraining.factor_statistics import factor_statistics
-from l2o_theory.metatraining.unrolled_loss import UnrolledLoss, require_steps, unrolled_loss
+from l2o_theory.metatraining.unrolled_loss import Route, UnrolledLoss, require_steps, unrolled_loss
 from l2o_theory.optimizers.adam import Adam
 from l2o_theory.optimizers.step_size_network import StepSizeNetwork
 from l2o_theory.problems.quadratic_programs import QuadraticPrograms
@@ -43,6 +43,7 @@ class TrainingPlan:
         rate: eta, one for all layers or one per layer (see `initialization.equivalent_rates`).
         optimizer: "sgd" (no momentum) or "adam" (torch's defaults; one rate).
         record_every: iterations between two records; 0 and the last are always recorded.
+        route: how gradients are computed, see `unrolled_loss`.
 
     Raises:
         InputError: T or iterations < 1, a rate that is not positive and finite, or several rates with Adam.
@@ -53,6 +54,7 @@ class TrainingPlan:
     rate: float | tuple[float, ...]
     optimizer: Literal["sgd", "adam"] = "sgd"
     record_every: int = 1
+    route: Route = "adjoint"
 
     def __post_init__(self) -> None:
         require_steps(self.steps)
@@ -141,8 +143,8 @@ def train_step_size_network(
         StoreError: a checkpoint that cannot be read or written.
     """
     rates = _rates(plan, len(network.weights))
-    how = (network.input_order, network.features, network.activation)
-    key = digest(network.weights, how, _data(programs), astuple(plan))
+    how = (network.order, network.features, network.activation)
+    key = digest(network.weights, network.step_size, how, _data(programs), astuple(plan))
     state = _start(network, plan)
     if checkpoint is not None and (saved := load_checkpoint(checkpoint, key)) is not None:
         state = _restored(saved, network)
@@ -164,7 +166,7 @@ def _iterate(
     """Evaluate F(W^k), record it, and move on to W^{k+1} unless k is the last."""
     k = len(state.losses)
     now = network.with_weights(state.weights)
-    found = unrolled_loss(now, programs, plan.steps)
+    found = unrolled_loss(now, programs, plan.steps, route=plan.route)
     state.losses.append(float(found.loss))
     is_last = k == plan.iterations
     moved = state.weights if is_last else _moved(state, found, plan, rates)
@@ -200,7 +202,7 @@ def _record(
 ) -> TrainingRecord:
     statistics = factor_statistics(found.factors)
     is_true = now.features == "full" or k == plan.iterations
-    true = found if is_true else unrolled_loss(now, programs, plan.steps, features="full")
+    true = found if is_true else unrolled_loss(now, programs, plan.steps, features="full", route=plan.route)
     changes = zip(true.gradients, moved, now.weights, strict=True)
     change = sum(float((g * (new - old)).sum()) for g, new, old in changes)
     distance = sum(float((w - start).square().sum()) for w, start in zip(now.weights, network.weights, strict=True))

@@ -26,7 +26,7 @@ from l2o_theory.problems.quadratic_programs import QuadraticPrograms
 Features = Literal["full", "detached"]
 """Whether back-propagation passes through the network's inputs (x, g); the published program detaches them."""
 
-InputOrder = Literal["xg", "gx"]
+Order = Literal["xg", "gx"]
 """Which input the first column of W_1 multiplies; the published program feeds (g, x)."""
 
 Activation = Literal["relu", "softplus"]
@@ -41,9 +41,9 @@ class StepSizeNetwork:
 
     Attributes:
         weights: W_1, ..., W_L with shapes (n_1, 2), (n_2, n_1), ..., (1, n_{L-1}); L >= 2.
-        step_size: tau: a number, or a tensor that broadcasts against the iterate, such as (N, 1); `on` takes it from
-            the problem.
-        input_order: see `InputOrder`.
+        step_size: tau: a number, or a tensor that broadcasts against the iterate, such as the (N, 1) of
+            `QuadraticPrograms.step_sizes`.
+        order: see `Order`.
         features: see `Features`.
         activation: see `Activation`.
 
@@ -57,8 +57,8 @@ class StepSizeNetwork:
     """
 
     weights: tuple[Tensor, ...]
-    step_size: Tensor | float = 1.0
-    input_order: InputOrder = "xg"
+    step_size: Tensor | float
+    order: Order = "xg"
     features: Features = "detached"
     activation: Activation = "relu"
 
@@ -67,9 +67,9 @@ class StepSizeNetwork:
         require_chain(self.weights)
         step = torch.as_tensor(self.step_size)
         if not bool((torch.isfinite(step) & (step > 0)).all()):
-            raise InputError("step sizes must be positive and finite; take 1/L, see `on`")
+            raise InputError("step sizes must be positive and finite; take 1/L, see QuadraticPrograms.step_sizes")
         for name, value, known in (
-            ("input_order", self.input_order, ("xg", "gx")),
+            ("order", self.order, ("xg", "gx")),
             ("features", self.features, ("full", "detached")),
             ("activation", self.activation, ("relu", "softplus")),
         ):
@@ -87,8 +87,8 @@ class StepSizeNetwork:
         return {f"W{layer}": weight for layer, weight in enumerate(self.weights, 1)}
 
     def on(self, programs: QuadraticPrograms) -> StepSizeNetwork:
-        """The rule with the step sizes tau_n of these programs."""
-        return replace(self, step_size=programs.step_sizes.unsqueeze(-1))
+        """The same rule with the step sizes of other programs."""
+        return replace(self, step_size=programs.step_sizes)
 
     def with_weights(self, weights: Sequence[Tensor]) -> StepSizeNetwork:
         """The same rule with other weights."""
@@ -120,7 +120,7 @@ class StepSizeNetwork:
 
     def inputs(self, x: Tensor, g: Tensor) -> Tensor:
         """(x_i, g_i) per coordinate in the order of this rule, shape (*x.shape, 2); detached if `features` says so."""
-        pair = (x, g) if self.input_order == "xg" else (g, x)
+        pair = (x, g) if self.order == "xg" else (g, x)
         stacked = torch.stack(pair, dim=-1)
         return stacked.detach() if self.features == "detached" else stacked
 

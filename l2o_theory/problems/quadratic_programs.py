@@ -38,7 +38,7 @@ class QuadraticPrograms:
         matrices: M, shape (N, b, d).
         targets: y, shape (N, b).
         start: X_0, shape (N, d).
-        step_sizes: tau, shape (N,), at most 1/L_n.
+        step_sizes: tau, shape (N, 1), at most 1/L_n.
 
     Raises:
         InputError: see `least_squares_programs`, which fills in start and step sizes.
@@ -60,7 +60,7 @@ class QuadraticPrograms:
             raise InputError(f"matrices must have shape (instances, equations, unknowns), all >= 1, got {shape}")
         if not self.matrices.is_floating_point():
             raise InputError(f"matrices must hold floating-point numbers, got {self.matrices.dtype}; convert them")
-        wanted = {"targets": shape[:2], "start": shape[::2], "step_sizes": shape[:1]}
+        wanted = {"targets": shape[:2], "start": shape[::2], "step_sizes": (shape[0], 1)}
         for name in ("matrices", *wanted):
             tensor = getattr(self, name)
             if tuple(tensor.shape) != wanted.get(name, shape):
@@ -134,7 +134,7 @@ class QuadraticPrograms:
     @property
     def have_long_steps(self) -> bool:
         """Whether some tau_n exceeds 1/L_n (beyond rounding): then the residual need not fall."""
-        return bool((self.step_sizes * self.smoothness > 1 + 8 * torch.finfo(self.matrices.dtype).eps).any())
+        return bool((self.step_sizes[:, 0] * self.smoothness > 1 + 8 * torch.finfo(self.matrices.dtype).eps).any())
 
     def with_steps(self, factor: float = 1.0, *, shared: bool = False, allow_long: bool = False) -> QuadraticPrograms:
         """The same programs with tau_n = factor/L_n, or factor/beta for all (`shared`).
@@ -158,7 +158,7 @@ class QuadraticPrograms:
         smoothness = self.smoothness.max().expand(len(self.smoothness)) if shared else self.smoothness
         if not bool((smoothness > 0).all()):
             raise InputError("an instance has M = 0, so that 1/L is infinite; drop it or give step_sizes")
-        return replace(self, step_sizes=factor / smoothness)
+        return replace(self, step_sizes=(factor / smoothness).unsqueeze(-1))
 
     def to(self, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> QuadraticPrograms:
         """The same programs elsewhere or in another precision."""
@@ -176,7 +176,7 @@ def least_squares_programs(matrices: Tensor, targets: Tensor, start: Tensor | No
     if matrices.ndim != 3:
         raise InputError(f"matrices must have shape (instances, equations, unknowns), got {tuple(matrices.shape)}")
     begin = matrices.new_zeros(matrices.shape[0], matrices.shape[2]) if start is None else start
-    return QuadraticPrograms(matrices, targets, begin, matrices.new_ones(matrices.shape[0])).with_steps()
+    return QuadraticPrograms(matrices, targets, begin, matrices.new_ones(matrices.shape[0], 1)).with_steps()
 
 
 def program_law(

@@ -45,7 +45,7 @@ def test_starts_depend_on_their_seed_alone() -> None:
 def trained(weights: Sequence[torch.Tensor], rates: Sequence[float], steps: int = 50) -> list[torch.Tensor]:
     """Plain autograd through three inner steps, plain descent with one rate per layer."""
     programs = formula_given(2, 3, 4)
-    network = StepSizeNetwork(tuple(weights)).on(programs)
+    network = StepSizeNetwork(tuple(weights), step_size=programs.step_sizes)
     losses, meta = [], network.meta
     for _ in range(steps):
 

@@ -28,10 +28,10 @@ def by_hand(weights: tuple[torch.Tensor, ...], first: float, second: float) -> f
 
 
 @pytest.mark.parametrize("widths", [(3,), (2, 5), (4, 3, 2)])
-@pytest.mark.parametrize("input_order", ["xg", "gx"])
-def test_the_factors_are_those_of_each_coordinate_by_hand(widths: tuple[int, ...], input_order: str) -> None:
+@pytest.mark.parametrize("order", ["xg", "gx"])
+def test_the_factors_are_those_of_each_coordinate_by_hand(widths: tuple[int, ...], order: str) -> None:
     weights, programs = drawn(*widths), formula_given(2, 3, 4)
-    network = StepSizeNetwork(weights, input_order=input_order).on(programs)  # type: ignore[arg-type]
+    network = StepSizeNetwork(weights, order=order, step_size=programs.step_sizes)  # type: ignore[arg-type]
     x = programs.start
     g = programs.gradient(x)
     moved, state = network.update(x, g, network.init(x), network.meta)
@@ -40,9 +40,9 @@ def test_the_factors_are_those_of_each_coordinate_by_hand(widths: tuple[int, ...
     for n in range(2):
         for i in range(4):
             pair = (float(x[n, i]), float(g[n, i]))
-            p = by_hand(weights, *(pair if input_order == "xg" else pair[::-1]))
+            p = by_hand(weights, *(pair if order == "xg" else pair[::-1]))
             assert float(network.factors(x, g)[n, i]) == pytest.approx(p, rel=1e-13)
-            expected = float(x[n, i]) - float(programs.step_sizes[n]) * p * float(g[n, i])
+            expected = float(x[n, i]) - float(programs.step_sizes[n, 0]) * p * float(g[n, i])
             assert float(moved[n, i]) == pytest.approx(expected, rel=1e-12)
             swapped_differs |= abs(by_hand(weights, *pair) - by_hand(weights, *pair[::-1])) > 1e-6
     assert swapped_differs  # planted: the other input order
@@ -51,13 +51,13 @@ def test_the_factors_are_those_of_each_coordinate_by_hand(widths: tuple[int, ...
 def test_a_zero_last_layer_is_gradient_descent_to_the_bit() -> None:
     for programs in (program_law(32, 25, 32), formula_given(2, 3, 4)):
         weights = initialization.orthogonal((2, 2, 64, 1), 50.0, dtype=programs.matrices.dtype)
-        network = StepSizeNetwork(weights).on(programs)
+        network = StepSizeNetwork(weights, step_size=programs.step_sizes)
         nearly = network.with_weights((*weights[:-1], weights[-1] + 1e-4))  # planted: a last layer that is not 0
         x = y = z = programs.init()
         for _ in range(20):
             x, _ = network.update(x, programs.gradient(x), (), network.meta)
             z, _ = nearly.update(z, programs.gradient(z), (), nearly.meta)
-            y = y - programs.step_sizes[:, None] * programs.gradient(y)
+            y = y - programs.step_sizes * programs.gradient(y)
         assert torch.equal(x, y)
         assert not torch.equal(z, y)
 
@@ -74,10 +74,10 @@ def test_full_features_are_differentiated_and_detached_ones_are_not() -> None:
 
     gradients = {}
     for features in ("full", "detached"):
-        network = StepSizeNetwork(weights, features=features).on(programs)  # type: ignore[arg-type]
+        network = StepSizeNetwork(weights, features=features, step_size=programs.step_sizes)  # type: ignore[arg-type]
         gradients[features] = torch.func.grad(lambda meta, n=network: loss(n, meta))(network.meta)
     step, place = 1e-6, (0, 1)
-    network = StepSizeNetwork(weights, features="full").on(programs)
+    network = StepSizeNetwork(weights, features="full", step_size=programs.step_sizes)
     for name, weight in network.meta.items():
         nudge = torch.zeros_like(weight)
         nudge[place if weight.shape[0] > 0 else 0] = step
@@ -89,7 +89,7 @@ def test_full_features_are_differentiated_and_detached_ones_are_not() -> None:
 
 
 def test_softplus_is_the_smooth_variant() -> None:
-    network = StepSizeNetwork(drawn(3), activation="softplus")
+    network = StepSizeNetwork(drawn(3), 1.0, activation="softplus")
     x, g = torch.tensor([0.3], dtype=torch.float64), torch.tensor([-0.2], dtype=torch.float64)
     layer = [math.log1p(math.exp(0.3 * row[0] - 0.2 * row[1])) for row in network.weights[0].tolist()]
     a = sum(w * v for w, v in zip(network.weights[1][0].tolist(), layer, strict=True))
@@ -107,12 +107,20 @@ def test_bad_networks_are_refused() -> None:
         ((good[0] * float("nan"), *good[1:]), "finite"),
     ):
         with pytest.raises(InputError, match=message):
-            StepSizeNetwork(weights)
+            StepSizeNetwork(weights, 1.0)
     for step in (0.0, -1.0, float("nan")):
         with pytest.raises(InputError, match="positive and finite"):
             StepSizeNetwork(good, step_size=step)
-    for options in ({"input_order": "yx"}, {"features": "half"}, {"activation": "tanh"}):
+    for options in ({"order": "yx"}, {"features": "half"}, {"activation": "tanh"}):
         with pytest.raises(InputError, match="must be one of"):
-            StepSizeNetwork(good, **options)  # type: ignore[arg-type]
+            StepSizeNetwork(good, 1.0, **options)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="as tensors"):
-        StepSizeNetwork(good).update({"x": good[0]}, good[0], (), StepSizeNetwork(good).meta)
+        StepSizeNetwork(good, 1.0).update({"x": good[0]}, good[0], (), {})
+
+
+def test_the_rule_moves_to_other_programs_with_their_steps() -> None:
+    first, second = formula_given(2, 3, 4), formula_given(3, 2, 5)
+    network = StepSizeNetwork(drawn(3), first.step_sizes, order="gx").on(second)
+    assert network.step_size is second.step_sizes
+    assert network.order == "gx"
+    assert network.widths == (2, 3, 1)
