@@ -10,16 +10,24 @@ from l2o_theory.optimizers.momentum import HeavyBall as HeavyBall
 from l2o_theory.optimizers.momentum import Nesterov as Nesterov
 from l2o_theory.optimizers.rule import State as State
 from l2o_theory.optimizers.rule import UpdateRule as UpdateRule
+from l2o_theory.optimizers.wrappers import Coordinatewise as Coordinatewise
+from l2o_theory.optimizers.wrappers import Fixed as Fixed
+from l2o_theory.optimizers.wrappers import Reparametrised as Reparametrised
+from l2o_theory.optimizers.wrappers import Scheduled as Scheduled
 
 __all__ = [
     "LODO",
     "Adam",
     "AdamW",
+    "Coordinatewise",
+    "Fixed",
     "GradientDescent",
     "HeavyBall",
     "Nesterov",
     "Preconditioner",
     "RMSprop",
+    "Reparametrised",
+    "Scheduled",
     "State",
     "UpdateRule",
 ]

@@ -3,6 +3,12 @@
 from l2o_theory.problems.classification import Classification as Classification
 from l2o_theory.problems.dataset import Dataset as Dataset
 from l2o_theory.problems.digits import load_digits as load_digits
+from l2o_theory.problems.double_well import DoubleWell as DoubleWell
+from l2o_theory.problems.image_files import load_cifar10 as load_cifar10
+from l2o_theory.problems.image_files import load_mnist as load_mnist
+from l2o_theory.problems.lasso import Lasso as Lasso
+from l2o_theory.problems.least_squares import LeastSquares as LeastSquares
+from l2o_theory.problems.logistic import LogisticRegression as LogisticRegression
 from l2o_theory.problems.network import MLP as MLP
 from l2o_theory.problems.network import ConvNet as ConvNet
 from l2o_theory.problems.network import Network as Network
@@ -11,6 +17,9 @@ from l2o_theory.problems.problem import Constants as Constants
 from l2o_theory.problems.problem import Params as Params
 from l2o_theory.problems.problem import Problem as Problem
 from l2o_theory.problems.quadratic import Quadratic as Quadratic
+from l2o_theory.problems.random_quadratics import RandomQuadratics as RandomQuadratics
+from l2o_theory.problems.rosenbrock import Rosenbrock as Rosenbrock
+from l2o_theory.problems.softmax import SoftmaxRegression as SoftmaxRegression
 
 __all__ = [
     "MLP",
@@ -19,9 +28,18 @@ __all__ = [
     "Constants",
     "ConvNet",
     "Dataset",
+    "DoubleWell",
+    "Lasso",
+    "LeastSquares",
+    "LogisticRegression",
     "Network",
     "Params",
     "Problem",
     "Quadratic",
+    "RandomQuadratics",
+    "Rosenbrock",
+    "SoftmaxRegression",
+    "load_cifar10",
     "load_digits",
+    "load_mnist",
 ]

@@ -10,6 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from l2o_theory.errors import InputError
+from l2o_theory.problems.arguments import parse_real
 from l2o_theory.problems.problem import Constants
 
 
@@ -38,8 +39,8 @@ class Quadratic:
     minimiser: Tensor | Sequence[float] | None = None
 
     def __post_init__(self) -> None:
-        curvature = _real(self.curvature, "curvature")
-        if curvature.ndim not in (1, 2) or curvature.numel() == 0 or curvature.shape[0] != curvature.shape[-1]:
+        curvature = parse_real(self.curvature, "curvature")
+        if curvature.ndim not in (1, 2) or curvature.shape[0] != curvature.shape[-1]:
             raise InputError(f"curvature must have shape (d,) or (d, d), got {tuple(curvature.shape)}; reshape it")
         if curvature.ndim == 2 and not torch.equal(curvature, curvature.mT):
             raise InputError("curvature must be symmetric; pass (A + A.T)/2, which gives the same loss")
@@ -48,7 +49,7 @@ class Quadratic:
         for name in ("start", "minimiser"):
             value = getattr(self, name)
             if value is not None:
-                vector = _real(value, name).to(curvature)
+                vector = parse_real(value, name).to(curvature)
                 if vector.shape != size:
                     raise InputError(f"{name} must have shape {tuple(size)}, got {tuple(vector.shape)}; reshape it")
                 object.__setattr__(self, name, vector)
@@ -58,7 +59,7 @@ class Quadratic:
     @cached_property
     def eigenvalues(self) -> Tensor:
         """Eigenvalues of A in ascending order, shape (d,)."""
-        curvature = _real(self.curvature, "curvature")
+        curvature = parse_real(self.curvature, "curvature")
         return curvature.sort().values if curvature.ndim == 1 else torch.linalg.eigvalsh(curvature)
 
     @property
@@ -87,15 +88,3 @@ class Quadratic:
 
     def _minimiser(self) -> Tensor:
         return self.minimiser if isinstance(self.minimiser, Tensor) else torch.zeros_like(self.eigenvalues)
-
-
-def _real(value: Tensor | Sequence[float], name: str) -> Tensor:
-    """A finite tensor of floating dtype; lists become float64."""
-    try:
-        tensor = value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError):
-        raise InputError(f"{name} must be numbers, got {value!r}; pass a tensor or a list of numbers") from None
-    tensor = tensor if tensor.is_floating_point() else tensor.double()
-    if not bool(torch.isfinite(tensor).all()):
-        raise InputError(f"{name} must be finite, got NaN or infinity; remove those entries")
-    return tensor

@@ -44,9 +44,14 @@ def detached(tree: Tree) -> Tree:
 
 def squared_norm(tree: object) -> Tensor:
     """Sum of the squares of all entries."""
-    return torch.stack([(leaf.abs() ** 2).sum() for leaf in tensors(tree)]).sum()
+    return torch.stack([_square(leaf).sum() for leaf in tensors(tree)]).sum()
 
 
 def dot(left: object, right: object) -> Tensor:
     """Sum of the products of corresponding entries; both trees have the same structure."""
     return torch.stack([(a * b).sum() for a, b in zip(tensors(left), tensors(right), strict=True)]).sum()
+
+
+def _square(leaf: Tensor) -> Tensor:
+    """|z|^2 entry by entry; abs(z)^2 would have the second derivative 0 at 0."""
+    return leaf * leaf if not leaf.is_complex() else (leaf * leaf.conj()).real

@@ -60,7 +60,7 @@ def test_starts_are_given_or_seeded() -> None:
     ("arguments", "message"),
     [
         ({"curvature": [1.0, float("nan")]}, "finite"),
-        ({"curvature": []}, "shape"),
+        ({"curvature": []}, "entries"),
         ({"curvature": [1.0, -0.1]}, "positive semidefinite"),
         ({"curvature": torch.tensor([[1.0, 0.5], [0.0, 1.0]])}, "symmetric"),
         ({"curvature": [1.0], "start": [1.0, 2.0]}, "start must have shape"),

@@ -27,3 +27,11 @@ def test_other_structures_are_told_apart() -> None:
     assert trees.structure({"a": torch.ones(1)}) != trees.structure({"b": torch.ones(1)})
     with pytest.raises(ValueError, match="mismatch"):
         trees.mapped(torch.add, {"a": torch.ones(1)}, {"b": torch.ones(1)})
+
+
+def test_the_squared_norm_is_curved_at_zero() -> None:
+    """A meta-gradient sees this curvature; abs(x)^2 in its place would have none at 0."""
+    for square, curvature in ((trees.squared_norm, 2.0), (lambda x: (x.abs() ** 2).sum(), 0.0)):
+        found = torch.func.jacrev(torch.func.grad(square))(torch.zeros(2))
+        assert torch.equal(found, curvature * torch.eye(2))
+    assert trees.squared_norm(torch.tensor([3.0 + 4.0j])).item() == 25.0
