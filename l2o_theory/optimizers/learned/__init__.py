@@ -1,5 +1,7 @@
 """Learned optimizers: update rules whose meta-parameters are the weights of a network."""
 
 from l2o_theory.optimizers.learned.mlp_optimizer import MLPOptimizer as MLPOptimizer
+from l2o_theory.optimizers.learned.weights_file import load_weights as load_weights
+from l2o_theory.optimizers.learned.weights_file import save_weights as save_weights
 
-__all__ = ["MLPOptimizer"]
+__all__ = ["MLPOptimizer", "load_weights", "save_weights"]
