@@ -7,6 +7,7 @@ torch has no public name for them yet.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from torch.utils import _pytree
 
 Tree = TypeVar("Tree")
+Record = TypeVar("Record")
 
 
 def leaves(tree: object) -> list[Any]:
@@ -55,3 +57,27 @@ def dot(left: object, right: object) -> Tensor:
 def _square(leaf: Tensor) -> Tensor:
     """|z|^2 entry by entry; abs(z)^2 would have the second derivative 0 at 0."""
     return leaf * leaf if not leaf.is_complex() else (leaf * leaf.conj()).real
+
+
+def registered(*constants: str) -> Callable[[type[Record]], type[Record]]:
+    """Decorator that makes a dataclass a tree, so that torch.func.vmap can return it.
+
+    Fields named in `constants`, and those that are None, are not leaves.
+    """
+
+    def register(record: type[Record]) -> type[Record]:
+        names = [field.name for field in fields(record)]  # type: ignore[arg-type]
+
+        def split(value: Any) -> tuple[list[Any], tuple[tuple[str, ...], dict[str, Any]]]:
+            given = {name: getattr(value, name) for name in names}
+            fixed = {name: entry for name, entry in given.items() if name in constants or entry is None}
+            trees = {name: entry for name, entry in given.items() if name not in fixed}
+            return list(trees.values()), (tuple(trees), fixed)
+
+        def build(children: Any, context: Any) -> Record:
+            return record(**dict(zip(context[0], children, strict=True)), **context[1])
+
+        _pytree.register_pytree_node(record, split, build)
+        return record
+
+    return register

@@ -1,3 +1,6 @@
+import types
+from dataclasses import dataclass
+
 import pytest
 import torch
 
@@ -35,3 +38,18 @@ def test_the_squared_norm_is_curved_at_zero() -> None:
         found = torch.func.jacrev(torch.func.grad(square))(torch.zeros(2))
         assert torch.equal(found, curvature * torch.eye(2))
     assert trees.squared_norm(torch.tensor([3.0 + 4.0j])).item() == 25.0
+
+
+def test_records_come_back_from_vmap() -> None:
+    @trees.registered("word")
+    @dataclass(frozen=True)
+    class Record:
+        square: torch.Tensor
+        missing: torch.Tensor | None
+        word: str
+
+    found = torch.func.vmap(lambda x: Record(x * x, None, "kept"))(torch.tensor([2.0, 3.0]))
+    assert found.square.tolist() == [4.0, 9.0]
+    assert (found.missing, found.word) == (None, "kept")
+    with pytest.raises(ValueError, match="must only return"):  # planted fault: a record that was not registered
+        torch.func.vmap(lambda x: types.SimpleNamespace(square=x))(torch.tensor([2.0, 3.0]))

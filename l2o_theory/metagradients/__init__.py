@@ -1,0 +1,31 @@
+"""Derivatives of what an optimizer achieves in its own parameters: exact, truncated, first-order, sampled.
+
+Every estimator is called the same way, estimator(rule, problem, meta, steps, start=..., objective=..., batches=...),
+and returns a MetaGradient that says what it estimates.
+"""
+
+from l2o_theory.metagradients.estimate import Diagnostics as Diagnostics
+from l2o_theory.metagradients.estimate import MetaGradient as MetaGradient
+from l2o_theory.metagradients.forward import forward as forward
+from l2o_theory.metagradients.objective import Batches as Batches
+from l2o_theory.metagradients.objective import MetaObjective as MetaObjective
+from l2o_theory.metagradients.reverse import detached_params as detached_params
+from l2o_theory.metagradients.reverse import first_order as first_order
+from l2o_theory.metagradients.reverse import reverse as reverse
+from l2o_theory.metagradients.reverse import truncated as truncated
+from l2o_theory.metagradients.trajectory import Trajectory as Trajectory
+from l2o_theory.metagradients.trajectory import unroll as unroll
+
+__all__ = [
+    "Batches",
+    "Diagnostics",
+    "MetaGradient",
+    "MetaObjective",
+    "Trajectory",
+    "detached_params",
+    "first_order",
+    "forward",
+    "reverse",
+    "truncated",
+    "unroll",
+]

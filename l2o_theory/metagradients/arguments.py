@@ -1,0 +1,118 @@
+"""Arguments at the door: counts, tensors that belong together, and rules that are pure functions."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+
+from l2o_theory.errors import InputError
+from l2o_theory.optimizers.rule import State, UpdateRule
+from l2o_theory.problems.problem import Params
+from l2o_theory.problems.trees import detached, leaves, mapped, structure, tensors
+
+
+def inside_transform() -> bool:
+    """Whether torch.func.vmap, grad, jvp, ... is at work, where plain autograd and decisions on values are refused."""
+    # torch has no public question for this; the interpreter stack is what its own compiler asks
+    return torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def check_count(name: str, value: int, most: int | None = None) -> None:
+    """Raise InputError unless `value` is an integer, 1 <= value <= most."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputError(f"{name} must be an integer, got {value!r}")
+    if value < 1 or (most is not None and value > most):
+        limit = ">= 1" if most is None else f"between 1 and the number of steps, {most}"
+        raise InputError(f"{name} must be {limit}, got {value}")
+
+
+def check_params(name: str, params: Params) -> None:
+    """Raise InputError unless `params` is a non-empty tensor, or a flat dict of them, of one float type and device."""
+    if not isinstance(params, Tensor) and not (isinstance(params, dict) and params):
+        raise InputError(f"{name} must be a tensor or a non-empty dict of tensors, got {type(params).__name__}")
+    for leaf in leaves(params):
+        if not isinstance(leaf, Tensor):
+            raise InputError(f"{name} must hold tensors only, got a {type(leaf).__name__}; use torch.tensor")
+        if not leaf.is_floating_point():
+            raise InputError(f"{name} must be floating point to be differentiated, got {leaf.dtype}; use .double()")
+        if leaf.numel() == 0:
+            raise InputError(f"{name} must not hold empty tensors, got shape {tuple(leaf.shape)}")
+
+
+def check_alike(**trees: object) -> None:
+    """Raise InputError unless all floating tensors of the trees have one dtype and all tensors one device."""
+    seen: dict[tuple[torch.dtype, torch.device], str] = {}
+    for name, tree in trees.items():
+        for leaf in tensors(tree):
+            if leaf.is_floating_point():
+                seen.setdefault((leaf.dtype, leaf.device), name)
+    if len(seen) > 1:
+        kinds = ", ".join(f"{name}: {dtype} on {device}" for (dtype, device), name in seen.items())
+        raise InputError(f"meta-parameters, start and state must share one dtype and one device, got {kinds}; use .to")
+
+
+def _same(before: Tensor, after: Tensor) -> bool:
+    """Equal entry by entry, NaN equal to NaN."""
+    return bool(((before == after) | ((before != before) & (after != after))).all())
+
+
+def _signature(tree: object) -> list[Any]:
+    """Shape, dtype and device of each tensor, type of every other leaf."""
+    return [(x.shape, x.dtype, x.device) if isinstance(x, Tensor) else type(x) for x in leaves(tree)]
+
+
+def _stand_in(tree: Any) -> Any:
+    """The same shapes, filled with ones."""
+    return mapped(lambda x: torch.ones(x.shape, dtype=x.dtype, device=x.device) if isinstance(x, Tensor) else x, tree)
+
+
+def _check_kept(name: str, before: object, after: object) -> None:
+    if structure(before) != structure(after) or _signature(before) != _signature(after):
+        raise InputError(
+            f"rule.update must return {name} of the structure, shapes, dtype and device it was given: "
+            f"{structure(before)} {_signature(before)}, got {structure(after)} {_signature(after)}"
+        )
+
+
+def _refuse_in_place(what: str) -> NoReturn:
+    raise InputError(
+        f"the rule is not pure: update changed {what} in place; return new tensors (a + b instead of a.add_(b)), "
+        "else derivatives are silently wrong"
+    )
+
+
+def check_rule(rule: UpdateRule, params: Params, grads: Params, state: State, meta: Params) -> None:
+    """Try one step.
+
+    Raises:
+        InputError: update changes an argument in place, gives two answers to the same question, or returns another
+            structure, shape, dtype or device than it was given. Inside torch.func, values are not compared.
+    """
+    values = not inside_transform()
+    # a transformed tensor hides changes in place from its version counter, so plain tensors stand in for it
+    plain = detached if values else _stand_in
+    given = {"params": plain(params), "grads": plain(grads), "state": plain(state), "meta": plain(meta)}
+    versions = {name: [leaf._version for leaf in tensors(tree)] for name, tree in given.items()}
+    copies = {name: [leaf.clone() for leaf in tensors(tree)] for name, tree in given.items()} if values else {}
+    with torch.no_grad():
+        answer = rule.update(given["params"], given["grads"], given["state"], given["meta"])
+        if not isinstance(answer, tuple) or len(answer) != 2:
+            raise InputError(f"rule.update must return (params, state), got {type(answer).__name__}")
+        first = mapped(lambda leaf: leaf.clone() if isinstance(leaf, Tensor) else leaf, answer)
+        for name, tree in given.items():
+            now = tensors(tree)
+            if [leaf._version for leaf in now] != versions[name]:
+                _refuse_in_place(name)
+            if values and not all(map(_same, copies[name], now)):
+                _refuse_in_place(name)
+        _check_kept("params", params, answer[0])
+        _check_kept("state", state, answer[1])
+        if values:
+            second = rule.update(given["params"], given["grads"], given["state"], given["meta"])
+            if structure(second) != structure(first) or not all(map(_same, tensors(first), tensors(second))):
+                raise InputError(
+                    "the rule is not pure: update gave two answers to the same arguments; keep what it remembers "
+                    "in the state and draw no random numbers in it"
+                )
