@@ -47,23 +47,23 @@ class LayeredEngine:
     def move(self, m: Tensor) -> Tensor:
         """G(theta) m."""
         p = self.preconditioner
-        self._inputs, self._top = ascend(p.blocks, p._indices, padded(m, p.lines))
-        return p.alpha0 * descend(p.blocks, p._indices, self._top)[: p.n]
+        self._inputs, self._top = ascend(p.blocks, p.indices, padded(m, p.lines))
+        return p.alpha0 * descend(p.blocks, p.indices, self._top)[: p.n]
 
     def learn(self, g: Tensor, meta: Meta) -> bool:
         """One update of all layers, or none."""
         p = self.preconditioner
         assert self._top is not None, "learn comes after move"
-        inputs, top = ascend(p.blocks, p._indices, padded(g, p.lines))
+        inputs, top = ascend(p.blocks, p.indices, padded(g, p.lines))
         tops = torch.stack([self._top, top])
         largest = torch.zeros((), dtype=g.dtype, device=g.device)
-        for layer, (of_m, of_g), _ in descending(p.blocks, p._indices, tops):
+        for layer, (of_m, of_g), _ in descending(p.blocks, p.indices, tops):
             bound = of_m.abs().max() * inputs[layer].abs().max() + of_g.abs().max() * self._inputs[layer].abs().max()
             largest = torch.maximum(largest, p.alpha0 * bound)  # NaN stays NaN
         if not largest < largest_hypergradient(g.dtype):
             return False
         meta.advance()
-        for layer, (of_m, of_g), _ in descending(p.blocks, p._indices, tops):
+        for layer, (of_m, of_g), _ in descending(p.blocks, p.indices, tops):
             h = rank_two(of_m, inputs[layer], of_g, self._inputs[layer], p.block_size).mul_(-p.alpha0)
             meta.update(layer, p.blocks[layer], h)
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -9,8 +10,8 @@ import torch
 from torch import Generator, Tensor
 
 from l2o_theory.errors import InputError
-from l2o_theory.optimizers.lodo.engine import LayeredEngine
 from l2o_theory.optimizers.lodo.meta import Meta, MetaAdam, MetaSGD
+from l2o_theory.optimizers.lodo.native_engine import EngineName, engine_for
 from l2o_theory.optimizers.lodo.optimizer import NonFinite, PreconditionedOptimizer
 from l2o_theory.optimizers.lodo.preconditioner import Padding, Preconditioner
 from l2o_theory.optimizers.lodo.vector import Missing
@@ -75,6 +76,7 @@ class LODO(PreconditionedOptimizer):
             float64 throughout.
         preconditioner: one of your own making instead of a random one; it is changed in place. Its alpha0 gives way to
             `alpha0`.
+        engine: "native", compiled C on the CPU; "tensors", any device; "auto", the first of them that can be had.
 
     Raises:
         InputError: for options out of range, or parameters that are complex, empty or on several devices.
@@ -102,6 +104,7 @@ class LODO(PreconditionedOptimizer):
         nonfinite: NonFinite = "raise",
         dtype: torch.dtype | None = None,
         preconditioner: Preconditioner | None = None,
+        engine: EngineName = "auto",
     ) -> None:
         settings = {"lr": lr, "weight_decay": weight_decay, "alpha0": alpha0, "meta_lr": meta_lr, "beta": beta}
         if preconditioner is not None:
@@ -120,4 +123,4 @@ class LODO(PreconditionedOptimizer):
             )
         preconditioner.alpha0 = alpha0
         meta = meta_optimizer_of(meta_optimizer, meta_lr, preconditioner.blocks, meta_betas, meta_eps)
-        self._attach(preconditioner, LayeredEngine(preconditioner), meta)
+        self._attach(preconditioner, functools.partial(engine_for, name=engine), meta)

@@ -54,10 +54,11 @@ class PreconditionedOptimizer(Optimizer):
         self._vector = ParameterVector(self.param_groups, dtype, missing)
         self._rates: float | Tensor | None = None
 
-    def _attach(self, preconditioner: Learnable, engine: Engine, meta: Meta) -> None:
+    def _attach(self, preconditioner: Learnable, make_engine: Callable[[Any], Engine], meta: Meta) -> None:
         if preconditioner.n != self._vector.size:
             raise InputError(f"the preconditioner must be of size {self._vector.size}, got {preconditioner.n}")
-        self.preconditioner, self._engine, self._meta = preconditioner, engine, meta
+        self.preconditioner, self._make_engine, self._meta = preconditioner, make_engine, meta
+        self._engine = make_engine(preconditioner)
         self._m = torch.zeros(preconditioner.n, dtype=self._vector.dtype)
         self._follow()
 
@@ -168,6 +169,7 @@ class PreconditionedOptimizer(Optimizer):
         self.preconditioner.to(device)
         self._m = self._m.to(device)
         self._meta.to(device)
+        self._engine = self._make_engine(self.preconditioner)
         self._restore(memory)
 
     def _memory(self) -> dict[str, Any]:

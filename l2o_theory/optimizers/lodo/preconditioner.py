@@ -33,7 +33,7 @@ class Preconditioner:
         block_size: k; 4, or that of `blocks`, where it is not given.
         alpha0: > 0, never learned.
         permutations: (depth, nt), drawn where not given.
-        blocks: theta, (depth, nt/k, k, k); kept as given, not copied. Random orthogonal where not given.
+        blocks: theta, (depth, nt/k, k, k); not copied if contiguous. Random orthogonal where not given.
         padding: the number of lines nt. "program": 2n + k - (2n mod k), as the authors' program has it; "round_up": the
             smallest multiple of k from 2n on, one block less where k divides 2n.
         generator: on the CPU; the source of what is drawn.
@@ -70,10 +70,10 @@ class Preconditioner:
             device = torch.device("cpu") if blocks is None else blocks.device
         if permutations is None:
             permutations = self.shape.random_permutations(generator)
-        self._indices = permutations.to(device=device, dtype=torch.int32, copy=True)  # half the memory of int64
+        self.indices = permutations.to(device=device, dtype=torch.int32, copy=True)  # half the memory of int64
         if blocks is None:
             blocks = self.shape.random_blocks(generator, dtype)
-        self.blocks = blocks.to(device=device, dtype=dtype)
+        self.blocks = blocks.to(device=device, dtype=dtype).contiguous()
 
     @property
     def n(self) -> int:
@@ -98,7 +98,7 @@ class Preconditioner:
     @property
     def permutations(self) -> Tensor:
         """(depth, nt), int64: row i holds perm of P_{i+1}."""
-        return self._indices.long()
+        return self.indices.long()
 
     @property
     def weights(self) -> Tensor:
@@ -108,11 +108,11 @@ class Preconditioner:
     @property
     def constants(self) -> dict[str, Tensor]:
         """What is drawn once and never learned: the permutations, as int32."""
-        return {"permutations": self._indices}
+        return {"permutations": self.indices}
 
     def to(self, device: torch.device) -> None:
         """Move everything there."""
-        self.blocks, self._indices = self.blocks.to(device), self._indices.to(device)
+        self.blocks, self.indices = self.blocks.to(device), self.indices.to(device)
 
     def apply(self, v: Tensor) -> Tensor:
         """G v for v of shape (..., n); differentiable in v and in the blocks.
@@ -120,8 +120,8 @@ class Preconditioner:
         Raises:
             InputError: if the last dimension of v is not n.
         """
-        top = ascend(self.blocks, self._indices, self._lines(v))[1]
-        return self.alpha0 * descend(self.blocks, self._indices, top)[..., : self.n]
+        top = ascend(self.blocks, self.indices, self._lines(v))[1]
+        return self.alpha0 * descend(self.blocks, self.indices, top)[..., : self.n]
 
     def dense(self) -> Tensor:
         """G as an (n, n) tensor."""
@@ -142,9 +142,9 @@ class Preconditioner:
             if vector.shape != (self.n,):
                 raise InputError(f"{name} must have shape ({self.n},), got {tuple(vector.shape)}")
         with torch.no_grad():
-            inputs, tops = ascend(self.blocks, self._indices, self._lines(torch.stack([m, g])))
+            inputs, tops = ascend(self.blocks, self.indices, self._lines(torch.stack([m, g])))
             result = torch.empty_like(self.blocks)
-            for layer, d, _ in descending(self.blocks, self._indices, tops):
+            for layer, d, _ in descending(self.blocks, self.indices, tops):
                 a = inputs[layer]
                 result[layer] = rank_two(d[0], a[1], d[1], a[0], self.block_size)
             return result.mul_(-self.alpha0)
