@@ -129,8 +129,10 @@ class PreconditionedOptimizer(Optimizer):
         if list(state_dict["state"]) != [0]:
             raise InputError("this state is not one of this optimizer: it must hold one entry for all parameters")
         memory, own = state_dict["state"][0], self._memory()
-        if memory.get("shapes") != own["shapes"]:
-            raise InputError(f"the parameters have shapes {own['shapes']}, the state is for {memory.get('shapes')}")
+        if "shapes" not in memory:
+            raise InputError(f"this state is not one of this optimizer: it holds {sorted(memory)}")
+        if memory["shapes"] != own["shapes"]:
+            raise InputError(f"the parameters have shapes {own['shapes']}, the state is for {memory['shapes']}")
         for name in own.keys() | memory.keys():
             found, wanted = (
                 tuple(entry[name].shape) if isinstance(entry.get(name), Tensor) else None for entry in (memory, own)
@@ -181,7 +183,7 @@ class PreconditionedOptimizer(Optimizer):
             "shapes": [list(parameter.shape) for group in self.param_groups for parameter in group["params"]],
         }
         if self._rates is not None:
-            memory["rates"] = torch.as_tensor(self._rates)
+            memory["rates"] = torch.as_tensor(self._rates, dtype=torch.float64)
         return memory
 
     @torch.no_grad()

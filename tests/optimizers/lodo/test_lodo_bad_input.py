@@ -1,0 +1,248 @@
+"""What LODO refuses, and that it is then as it was."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from l2o_theory.errors import InputError
+from l2o_theory.optimizers import LODO, Preconditioner
+
+
+def optimizer_after_two_steps(engine: str = "auto", **options: Any) -> tuple[LODO, list[Parameter]]:
+    parameters = [Parameter(torch.ones(2)), Parameter(torch.ones(3, 1))]
+    options = {"depth": 2, "generator": torch.Generator().manual_seed(0), **options}
+    optimizer = LODO(parameters, engine=engine, **options)  # type: ignore[arg-type]
+    for _ in range(2):
+        for p in parameters:
+            p.grad = p.detach() / 3
+        optimizer.step()
+    return optimizer, parameters
+
+
+def snapshot(optimizer: LODO, parameters: list[Parameter]) -> Any:
+    return copy.deepcopy((optimizer.state_dict(), [p.detach() for p in parameters]))
+
+
+def assert_same(one: Any, other: Any) -> None:
+    assert type(one) is type(other)
+    if isinstance(one, Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_same(one[key], other[key])
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other)
+        for a, b in zip(one, other, strict=True):
+            assert_same(a, b)
+    else:
+        assert one == other
+
+
+def missing(parameters: list[Parameter]) -> None:
+    parameters[1].grad = None
+
+
+def none_at_all(parameters: list[Parameter]) -> None:
+    for p in parameters:
+        p.grad = None
+
+
+def sparse(parameters: list[Parameter]) -> None:
+    parameters[1].grad = torch.ones(3, 1).to_sparse()
+
+
+def entry(value: float) -> Callable[[list[Parameter]], None]:
+    def spoil(parameters: list[Parameter]) -> None:
+        gradient = parameters[1].grad
+        assert gradient is not None
+        gradient[2, 0] = value
+
+    return spoil
+
+
+def huge(parameters: list[Parameter]) -> None:
+    for p in parameters:
+        p.grad = torch.full_like(p, 1e25)  # finite, but its square is not
+
+
+FAULTS = {
+    "missing": (missing, r"parameter 1 of group 0, of shape \(3, 1\), has no gradient"),
+    "none at all": (none_at_all, "has no gradient"),
+    "sparse": (sparse, "sparse gradient"),
+    "NaN": (entry(float("nan")), "NaN or infinite"),
+    "infinite": (entry(float("-inf")), "NaN or infinite"),
+    "huge": (huge, "overflows"),
+}
+
+
+@pytest.mark.parametrize("engine", ["auto", "tensors"])
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_bad_gradient_is_refused_and_nothing_changes(name: str, engine: str) -> None:
+    spoil, message = FAULTS[name]
+    optimizer, parameters = optimizer_after_two_steps(engine)
+    before = snapshot(optimizer, parameters)
+    spoil(parameters)
+    with pytest.raises(InputError, match=message):
+        optimizer.step()
+    assert_same(snapshot(optimizer, parameters), before)
+    for p in parameters:  # and the next step is the one that would have been
+        p.grad = torch.ones_like(p)
+    optimizer.step()
+    twin, others = optimizer_after_two_steps(engine)
+    for p in others:
+        p.grad = torch.ones_like(p)
+    twin.step()
+    assert_same(snapshot(twin, others), snapshot(optimizer, parameters))
+
+
+def test_a_changed_state_is_seen() -> None:
+    """Planted: a step that does take place."""
+    optimizer, parameters = optimizer_after_two_steps()
+    before = snapshot(optimizer, parameters)
+    optimizer.step()
+    with pytest.raises(AssertionError):
+        assert_same(snapshot(optimizer, parameters), before)
+
+
+@pytest.mark.parametrize("name", ["NaN", "infinite", "huge"])
+def test_such_steps_can_be_skipped(name: str) -> None:
+    optimizer, parameters = optimizer_after_two_steps(nonfinite="skip")
+    before = snapshot(optimizer, parameters)
+    FAULTS[name][0](parameters)
+    assert optimizer.step(lambda: torch.tensor(3.0)) == 3
+    assert optimizer.skipped == 1
+    assert_same(snapshot(optimizer, parameters), before)
+
+
+def test_a_huge_first_gradient_is_no_poison() -> None:
+    x = Parameter(torch.zeros(3))
+    optimizer = LODO([x], nonfinite="skip")
+    for _ in range(3):
+        x.grad = torch.full_like(x, 1e30)
+        optimizer.step()
+    assert torch.isfinite(optimizer.preconditioner.blocks).all()
+    assert torch.isfinite(x).all()
+    assert optimizer.skipped == 2
+
+
+def test_a_step_that_overflows_does_not_move_the_point() -> None:
+    x = Parameter(torch.zeros(3))
+    optimizer = LODO([x], alpha0=1e30)
+    x.grad = torch.full_like(x, 1e30)
+    with pytest.raises(InputError, match="the step is not finite"):
+        optimizer.step()
+    assert torch.equal(x, torch.zeros_like(x))
+
+
+def test_missing_gradients_can_count_as_zero() -> None:
+    optimizer, parameters = optimizer_after_two_steps(missing="zero")
+    twin, others = optimizer_after_two_steps()
+    missing(parameters)
+    others[1].grad = torch.zeros_like(others[1])
+    optimizer.step()
+    twin.step()
+    assert_same(snapshot(twin, others), snapshot(optimizer, parameters))
+    none_at_all(parameters)
+    with pytest.raises(InputError, match="no parameter has a gradient"):
+        optimizer.step()
+
+
+def test_a_closure_without_loss_is_refused() -> None:
+    optimizer, parameters = optimizer_after_two_steps()
+    before = snapshot(optimizer, parameters)
+    with pytest.raises(InputError, match="must return the loss"):
+        optimizer.step(lambda: None)
+    assert_same(snapshot(optimizer, parameters), before)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ([Parameter(torch.zeros(2, dtype=torch.complex64))], "is complex"),
+        ([Parameter(torch.zeros(2, dtype=torch.int64), requires_grad=False)], "floating-point"),
+        ([Parameter(torch.zeros(0))], "nothing to optimize"),
+        ([Parameter(torch.zeros(2)), Parameter(torch.zeros(2, device="meta"))], "on one device"),
+        (
+            [{"params": [Parameter(torch.zeros(2))], "beta": 0.1}, {"params": [Parameter(torch.zeros(2))]}],
+            "beta must be",
+        ),
+    ],
+)
+def test_parameters_that_cannot_be_optimized(parameters: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        LODO(parameters)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"alpha0": 0.0}, "alpha0 must be positive"),
+        ({"alpha0": float("nan")}, "alpha0 must be"),
+        ({"meta_lr": -1.0}, "meta_lr must be"),
+        ({"beta": 1.0}, "beta must be below 1"),
+        ({"lr": float("inf")}, "lr must be"),
+        ({"weight_decay": -0.1}, "weight_decay must be"),
+        ({"meta_optimizer": "lamb"}, "meta_optimizer must be 'adam' or 'sgd'"),
+        ({"meta_betas": (0.9, 1.0)}, "meta_betas"),
+        ({"meta_eps": 0.0}, "meta_eps"),
+        ({"missing": "ignore"}, "missing must be"),
+        ({"nonfinite": "ignore"}, "nonfinite must be"),
+        ({"block_size": 0}, "block_size must be"),
+        ({"preconditioner": Preconditioner(4)}, "of size 5, got 4"),
+    ],
+)
+def test_options_out_of_range(options: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        LODO([Parameter(torch.zeros(5))], **options)
+
+
+def test_a_group_cannot_be_added_later() -> None:
+    optimizer, parameters = optimizer_after_two_steps()
+    before = snapshot(optimizer, parameters)
+    with pytest.raises(InputError, match="one vector of fixed size"):
+        optimizer.add_param_group({"params": [Parameter(torch.zeros(1))]})
+    assert_same(snapshot(optimizer, parameters), before)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: LODO([Parameter(torch.zeros(2)), Parameter(torch.zeros(1, 3))], depth=2),
+            r"shapes \[\[2\], \[3, 1\]\]",
+        ),
+        (lambda: LODO([Parameter(torch.zeros(2)), Parameter(torch.zeros(3, 1))], depth=3), "must have shape"),
+        (
+            lambda: LODO([Parameter(torch.zeros(2)), Parameter(torch.zeros(3, 1))], depth=2, block_size=2),
+            "must have shape",
+        ),
+        (
+            lambda: LODO([Parameter(torch.zeros(2)), Parameter(torch.zeros(3, 1))], depth=2, meta_optimizer="sgd"),
+            "the state has None",
+        ),
+        (
+            lambda: torch.optim.Adam([Parameter(torch.zeros(2)), Parameter(torch.zeros(3, 1))]),
+            "not one of this optimizer",
+        ),
+        (lambda: torch.optim.SGD([Parameter(torch.zeros(2))], momentum=0.9), "not one of this optimizer"),
+    ],
+)
+def test_a_state_of_something_else_is_refused(make: Callable[[], Any], message: str) -> None:
+    stranger = make()
+    for p in stranger.param_groups[0]["params"]:
+        p.grad = torch.ones_like(p)
+    stranger.step()
+    optimizer, parameters = optimizer_after_two_steps()
+    before = snapshot(optimizer, parameters)
+    with pytest.raises(InputError, match=message):
+        optimizer.load_state_dict(stranger.state_dict())
+    assert_same(snapshot(optimizer, parameters), before)
+    optimizer.load_state_dict(before[0])  # its own is welcome
