@@ -4,11 +4,14 @@ Every estimator is called the same way, estimator(rule, problem, meta, steps, st
 and returns a MetaGradient that says what it estimates.
 """
 
+from l2o_theory.metagradients.checkpointing import checkpointed as checkpointed
 from l2o_theory.metagradients.estimate import Diagnostics as Diagnostics
 from l2o_theory.metagradients.estimate import MetaGradient as MetaGradient
 from l2o_theory.metagradients.forward import forward as forward
 from l2o_theory.metagradients.objective import Batches as Batches
 from l2o_theory.metagradients.objective import MetaObjective as MetaObjective
+from l2o_theory.metagradients.online import Carry as Carry
+from l2o_theory.metagradients.online import Episode as Episode
 from l2o_theory.metagradients.reverse import detached_params as detached_params
 from l2o_theory.metagradients.reverse import first_order as first_order
 from l2o_theory.metagradients.reverse import reverse as reverse
@@ -18,10 +21,13 @@ from l2o_theory.metagradients.trajectory import unroll as unroll
 
 __all__ = [
     "Batches",
+    "Carry",
     "Diagnostics",
+    "Episode",
     "MetaGradient",
     "MetaObjective",
     "Trajectory",
+    "checkpointed",
     "detached_params",
     "first_order",
     "forward",
