@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from l2o_theory.ntk.adjoint import LossGradient as LossGradient
 from l2o_theory.ntk.adjoint import loss_gradient as loss_gradient
+from l2o_theory.ntk.residual import residual_ntk as residual_ntk
+from l2o_theory.ntk.spectrum import Spectrum as Spectrum
+from l2o_theory.ntk.spectrum import ntk_spectrum as ntk_spectrum
 from l2o_theory.ntk.unroll import Instances as Instances
 from l2o_theory.ntk.unroll import StepSizeNetwork as StepSizeNetwork
 from l2o_theory.ntk.unroll import Trajectory as Trajectory
 from l2o_theory.ntk.unroll import unroll as unroll
 
-__all__ = ["Instances", "LossGradient", "StepSizeNetwork", "Trajectory", "loss_gradient", "unroll"]
+__all__ = [
+    "Instances",
+    "LossGradient",
+    "Spectrum",
+    "StepSizeNetwork",
+    "Trajectory",
+    "loss_gradient",
+    "ntk_spectrum",
+    "residual_ntk",
+    "unroll",
+]

@@ -43,12 +43,47 @@ ACTIVATIONS: dict[str, tuple[Elementwise, Elementwise]] = {
 """Activation, and its derivative as a function of its value."""
 
 
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A layer at p points: da/dW_l = slopes^T inputs, point by point.
+
+    Attributes:
+        slopes: da / d(pre-activation of layer l), shape (p, n_l).
+        inputs: G_{l-1}, shape (p, n_{l-1}).
+    """
+
+    slopes: Tensor
+    inputs: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Arcs:
+    """For each input the units active at it: sorted units begin..end-1, or begin..H-1 and 0..end-1 if `wraps`.
+
+    Attributes:
+        inputs: h, shape (p, 2), float64.
+        begin: first active unit, shape (p,).
+        end: one after the last, shape (p,).
+        wraps: whether the arc passes angle 0, shape (p,).
+    """
+
+    inputs: Tensor
+    begin: Tensor
+    end: Tensor
+    wraps: Tensor
+
+
 class Network(Protocol):
     """What the unroll needs of a network; p points z, shape (p, 2)."""
 
     @property
     def weights(self) -> tuple[Tensor, ...]:
         """W_1, ..., W_L."""
+        ...
+
+    @property
+    def activation(self) -> str:
+        """Of the hidden layers."""
         ...
 
     def value(self, z: Tensor) -> Tensor:
@@ -65,6 +100,10 @@ class Network(Protocol):
 
     def tangent(self, z: Tensor, direction: Sequence[Tensor]) -> Tensor:
         """SUM_l <da(z_i)/dW_l, V_l>, shape (p,)."""
+        ...
+
+    def layers(self, z: Tensor) -> tuple[list[Layer], Arcs | None]:
+        """The layers at all points, and in place of the last two the arcs, if this network works with them."""
         ...
 
 
@@ -193,26 +232,19 @@ class Dense:
             found.append(layer @ direction[-1][0] + moved @ self.weights[-1][0])
         return torch.cat(found)
 
-
-@dataclass(frozen=True, eq=False)
-class Arcs:
-    """For each input the units active at it: sorted units begin..end-1, or begin..H-1 and 0..end-1 if `wraps`.
-
-    Attributes:
-        inputs: h, shape (p, 2), float64.
-        begin: first active unit, shape (p,).
-        end: one after the last, shape (p,).
-        wraps: whether the arc passes angle 0, shape (p,).
-    """
-
-    inputs: Tensor
-    begin: Tensor
-    end: Tensor
-    wraps: Tensor
+    def layers(self, z: Tensor) -> tuple[list[Layer], Arcs | None]:
+        """All layers at all points; the caller sees to it that they fit the memory."""
+        *hidden, last = self.weights
+        inputs = activations(hidden, z, self.activation)
+        slopes = backward(hidden, inputs, last[0].expand_as(inputs[-1]), self.activation)[1:]
+        slopes.append(torch.ones_like(z[:, :1]))
+        return [Layer(*pair) for pair in zip(slopes, inputs, strict=True)], None
 
 
 class Angular:
     """The last two layers by sums over angles, in float64 whatever the weights are; the others layer by layer."""
+
+    activation = "relu"
 
     def __init__(self, weights: tuple[Tensor, ...]) -> None:
         self.weights = weights
@@ -286,6 +318,51 @@ class Angular:
         terms = outer[:, None] * self.units + (self.outer * self.alive)[:, None] * shifts
         found = (arcs.inputs * self.sums(arcs, prefix_sums(terms))).sum(1) + (moved * self.slope(arcs)).sum(1)
         return found.to(z.dtype)
+
+    def layers(self, z: Tensor) -> tuple[list[Layer], Arcs | None]:
+        """All layers but the last two, and the arcs."""
+        inputs = self.inner(z)
+        arcs = self.arcs(inputs[-1])
+        slopes = backward(self.weights[:-2], inputs, self.slope(arcs).to(z.dtype))[1:]
+        return [Layer(*pair) for pair in zip(slopes, inputs[:-1], strict=True)], arcs
+
+    def factors(self, arcs: Arcs, q: Tensor) -> list[Tensor]:
+        """F_n with F_n F_m^T = what the last two layers contribute to Q_n (da/dtheta)(da/dtheta)^T Q_m^T.
+
+        For SUM_i q_i a(h_i) unit j contributes U_j (w_j w_j^T + v_j^2 I) U_j^T, where U_j = SUM_i q_i h_i^T over the
+        inputs at which it is active. Units between two neighbouring ends of arcs share U: their matrices are added.
+
+        Args:
+            arcs: of N p inputs, instance by instance.
+            q: shape (N, b, p).
+
+        Returns:
+            For each instance a matrix (b, 2 k) in float64; k <= H and k <= 2 N p + 1.
+        """
+        ends = torch.unique(torch.cat([arcs.begin, arcs.end, arcs.begin.new_zeros(1)]))
+        begin, end = torch.searchsorted(ends, arcs.begin), torch.searchsorted(ends, arcs.end)
+        root = self.pooled_roots(ends)
+        found = []
+        for n, rows in enumerate(q.double()):
+            own = slice(n * rows.shape[1], (n + 1) * rows.shape[1])
+            terms = (rows.mT[:, None] * arcs.inputs[own, :, None]).flatten(1)  # q_i h_i^T, (p, 2 b)
+            jumps = terms.new_zeros(len(ends), terms.shape[1])
+            jumps.index_add_(0, begin[own], terms).index_add_(0, end[own], terms, alpha=-1)
+            jumps[0] += arcs.wraps[own].double() @ terms
+            sums = torch.cumsum(jumps, 0).view(len(ends), 2, -1)  # U between neighbouring ends, (k, 2, b)
+            found.append((root.mT @ sums).flatten(0, 1).mT)
+        return found
+
+    def pooled_roots(self, ends: Tensor) -> Tensor:
+        """R with R R^T = SUM (w_j w_j^T + v_j^2 I) over the units between neighbouring ends, shape (k, 2, 2)."""
+        first, second, outer = self.units[:, 0], self.units[:, 1], self.outer * self.alive
+        entries = torch.stack([first.square() + outer.square(), first * second, second.square() + outer.square()], 1)
+        owner = torch.searchsorted(ends, torch.arange(len(self.angles), device=ends.device), right=True) - 1
+        xx, xy, yy = entries.new_zeros(len(ends), 3).index_add_(0, owner, entries).unbind(1)
+        top = xx.sqrt()
+        side = torch.where(top > 0, xy / top, 0.0)
+        corner = (yy - side.square()).clamp_min(0).sqrt()
+        return torch.stack([torch.stack([top, side], 1), torch.stack([torch.zeros_like(top), corner], 1)], 2)
 
 
 def prefix_sums(terms: Tensor) -> Tensor:
