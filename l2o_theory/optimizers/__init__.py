@@ -6,6 +6,8 @@ from l2o_theory.optimizers.adam import RMSprop as RMSprop
 from l2o_theory.optimizers.gradient_descent import GradientDescent as GradientDescent
 from l2o_theory.optimizers.lodo import LODO as LODO
 from l2o_theory.optimizers.lodo import Preconditioner as Preconditioner
+from l2o_theory.optimizers.lstm import LSTMCell as LSTMCell
+from l2o_theory.optimizers.lstm_rule import LSTMRule as LSTMRule
 from l2o_theory.optimizers.momentum import HeavyBall as HeavyBall
 from l2o_theory.optimizers.momentum import Nesterov as Nesterov
 from l2o_theory.optimizers.rule import State as State
@@ -23,6 +25,8 @@ __all__ = [
     "Fixed",
     "GradientDescent",
     "HeavyBall",
+    "LSTMCell",
+    "LSTMRule",
     "Nesterov",
     "Preconditioner",
     "RMSprop",
