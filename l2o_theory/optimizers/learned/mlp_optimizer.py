@@ -37,13 +37,13 @@ _SPREAD = 1e-5  # beside the mean square of a feature
 
 @dataclass(frozen=True)
 class MLPOptimizer:
-    """The rule; its weights are the meta-parameters (`initial_weights`)."""
+    """The rule; its weights are the meta-parameters (`meta`)."""
 
-    def initial_weights(
+    def meta(
         self,
         generator: Generator | None = None,
         *,
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype = torch.float64,
         device: torch.device | str | None = None,
     ) -> dict[str, Tensor]:
         """N(0, 1) matrices and biases of 0.1: 992 + 32 + 64 + 2 = 1090 numbers."""
@@ -66,7 +66,7 @@ class MLPOptimizer:
     def update(self, params: Params, grads: Params, state: State, meta: Params) -> tuple[Params, State]:
         """One step of all tensors; coordinates share the network, features are normalised tensor by tensor."""
         if not isinstance(meta, dict):
-            raise InputError(f"meta must be the dict of weights from initial_weights(), got {type(meta).__name__}")
+            raise InputError(f"meta must be the dict of weights from meta(generator), got {type(meta).__name__}")
         step = state["step"] + 1
         mean = mapped(lambda old, g: _averaged(old, g), state["mean"], grads)
         square = mapped(lambda old, g: _averaged(old, g * g), state["square"], grads)

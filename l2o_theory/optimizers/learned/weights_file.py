@@ -38,7 +38,7 @@ def load_weights(
     Args:
         path: a file from `save_weights`.
         rule: the rule that is going to use them.
-        like: weights of the right names and shapes, such as rule.initial_weights().
+        like: weights of the right names and shapes, such as rule.meta().
         device: where to put them.
 
     Raises:

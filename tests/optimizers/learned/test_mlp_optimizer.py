@@ -66,7 +66,7 @@ def run(weights: dict[str, Tensor], steps: int) -> dict[str, Tensor]:
 
 @pytest.fixture(scope="module")
 def weights() -> dict[str, Tensor]:
-    return RULE.initial_weights(torch.Generator().manual_seed(1), dtype=torch.float64)
+    return RULE.meta(torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
 def test_number_of_weights(weights: dict[str, Tensor]) -> None:
@@ -118,5 +118,5 @@ def test_vmap_over_tasks_and_grad_in_the_weights(weights: dict[str, Tensor]) -> 
 
 def test_meta_must_be_weights() -> None:
     x = torch.ones(2)
-    with pytest.raises(InputError, match="initial_weights"):
+    with pytest.raises(InputError, match="dict of weights"):
         RULE.update(x, x, RULE.init(x), torch.tensor(0.1))

@@ -12,7 +12,7 @@ from l2o_theory.optimizers.learned.mlp_optimizer import MLPOptimizer
 from l2o_theory.optimizers.learned.weights_file import load_weights, save_weights
 
 RULE = MLPOptimizer()
-WEIGHTS = RULE.initial_weights(torch.Generator().manual_seed(3))
+WEIGHTS = RULE.meta(torch.Generator().manual_seed(3))
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_round_trip_is_exact(path: Path) -> None:
     back = load_weights(path, RULE, WEIGHTS)
     assert back.keys() == WEIGHTS.keys()
     assert all(torch.equal(back[name], weight) for name, weight in WEIGHTS.items())
-    other = RULE.initial_weights(torch.Generator().manual_seed(4))
+    other = RULE.meta(torch.Generator().manual_seed(4))
     assert not torch.equal(back["hidden_weight"], other["hidden_weight"])  # planted: a file of other weights
 
 
