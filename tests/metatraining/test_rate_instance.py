@@ -1,4 +1,4 @@
-"""The exact instance behind `ntk/rate/displayed`, worked by autograd: the claim's polynomials are what the model does."""
+"""The exact instance of `ntk/rate/displayed`, by autograd: the polynomials of the claim are what the model does."""
 
 from __future__ import annotations
 
