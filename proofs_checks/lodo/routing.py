@@ -273,7 +273,7 @@ def _factorial(seed: int) -> Measurement:
 FACTORIAL = Claim(
     id="lodo/routing/factorial_failure",
     title="With O(log n) random layers per sparse layer, representation fails with probability at most 1/n! only",
-    source="restated expressiveness theorem of a later course paper: 1 - (n!)^O(1), read as 1 - 1/n!; refuted here",
+    source="a later course paper restates 1 - (n!)^O(1), read here as 1 - 1/n!; the refutation is derived here",
     statement=(
         "False at depth 1: the two lines of a block of the first layer share a block in all others with probability\n"
         "(n-1)^-(N-1) = exp(-O(log^2 n)), far above 1/n!; then they never mix with the rest."
