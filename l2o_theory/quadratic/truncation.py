@@ -34,7 +34,7 @@ Digits = int | Literal["exact"] | None
 """None: float64, arrays broadcast. An integer: `flint.arb` to that many digits. "exact": Fraction."""
 
 _EXACT_STEPS = 1 << 11  # up to it a meta-gradient that balls cannot tell from 0 is decided in rationals
-_BRACKET_STEPS = 4000  # trial steps of the search for the first change of sign of a first-order meta-gradient
+_REACH, _SCAN = 64.0, 1200  # the scan for a first-order change of sign: 1/(2L) to 32/L, 0.35 percent apart
 
 
 @dataclass(frozen=True, init=False)
@@ -137,19 +137,22 @@ class TruncatedDescent:
         largest, *_, smallest = (*self.spectrum.exact.eigenvalues, self.spectrum.exact.eigenvalues[-1])
         low, high = 1 / largest, 1 / smallest
         if first_order:
-            low = high = Fraction(1, 2) / largest
-            for _ in range(_BRACKET_STEPS):
-                if is_high(high):
-                    break
-                low, high = high, (high * Fraction(1001, 1000)).limit_denominator(10**6)
-            else:
-                raise InputError(f"no change of sign was seen up to {float(high):.4g}; look at first_order on a grid")
+            low, high = self._first_change(horizon, window, low / 2)
         if is_high(low):
             return low, low  # a single eigenvalue: the root is 1/l
         while high - low > high / 10**digits:
             middle = ((low + high) / 2).limit_denominator(10 ** (digits + 3))
             low, high = (low, middle) if is_high(middle) else (middle, high)
         return low, high
+
+    def _first_change(self, horizon: int, window: int | None, start: Fraction) -> tuple[Fraction, Fraction]:
+        """Neighbours on a grid between which the first-order meta-gradient passes from - to +, in floats."""
+        grid = np.geomspace(float(start), float(start) * _REACH, _SCAN)
+        values = self.first_order(grid, horizon, window)
+        turns = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
+        if not turns.size:
+            raise InputError(f"no change of sign was seen up to {grid[-1]:.4g}; look at first_order on a grid")
+        return Fraction(grid[turns[0]]), Fraction(grid[turns[0] + 1])
 
     def optimal_step_size(self, horizon: int, window: int | None = None, *, first_order: bool = False) -> float:
         """The step size at which the meta-gradient vanishes, to float64; see `step_size_bracket`.

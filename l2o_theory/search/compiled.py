@@ -63,7 +63,7 @@ def compile_margin(statement: Statement, bits: int = 64) -> Callable[[Point], Sl
     def margin(point: Point) -> Slack:
         with balls.precision(bits):
             try:
-                values = {name: int(v) if name in naturals else _balls(v) for name, v in point.items()}
+                values = {name: _integers(v) if name in naturals else _balls(v) for name, v in point.items()}
                 slack, world = hypotheses(**values)
                 return Slack(slack, conclusion(*world) if slack >= 0 else math.nan)
             except (ArithmeticError, ValueError, TypeError):
@@ -78,6 +78,10 @@ def _balls(value: Any) -> Any:
     if isinstance(value, Fraction):
         return flint.arb(flint.fmpq(value.numerator, value.denominator))
     return flint.arb(value)
+
+
+def _integers(value: Any) -> Any:
+    return [int(entry) for entry in value] if isinstance(value, tuple | list) else int(value)
 
 
 class _Writer:

@@ -98,3 +98,11 @@ def test_sides_of_opposite_sign_still_show_which_point_is_closer() -> None:
     margin = compile_margin(Statement((X,), {}, "-x <= 1"))
     far, near, beyond = (margin({"x": Fraction(x)}).conclusion for x in (100, 1, -2))
     assert far > near > 1 > 0 > beyond
+
+
+def test_vectors_of_naturals_may_be_powers() -> None:
+    statement = Statement((X, Parameter("t_i", "natural")), {"late": "t_i >= 2"}, "sum(x**(2*t_i-1)) <= 1")
+    margin, third = compile_margin(statement), Fraction(1, 3)
+    point = {"x": third, "t_i": (Fraction(2), Fraction(3))}
+    assert margin(point).conclusion == pytest.approx(gap(third**3 + third**5, Fraction(1)), rel=1e-14)  # 64-bit balls
+    assert margin({**point, "t_i": (Fraction(1), Fraction(3))}).hypotheses < 0
