@@ -23,7 +23,7 @@ _GROWTH = "(1-q**(K*m))/(1-q**K)"
 SHORT_WINDOWS = Claim(
     id="truncation/explosion/short_windows",
     title="As one would expect: short windows prevent explosion",
-    source="folklore; the verbal claim that long unrolls explode and short ones do not",
+    source="folklore, made a statement here; derived here",
     statement=(
         "|G_{mK,K}| = |G_{K,K}| g with g = (1-q^(mK))/(1-q^K), and for a window that prevents explosion g <= m: "
         "each window "

@@ -152,7 +152,7 @@ BOUND = Claim(
 EXPLODE = Claim(
     id="truncation/linear_state/long_unrolls_explode",
     title="As it is often told: long unrolls explode, whatever the dynamics",
-    source="folklore, made a statement here",
+    source="folklore, made a statement here; derived here",
     statement=(
         "For every rate rho the gradient through K steps grows without bound in K, say U_K >= K. False for rho < 1: "
         "rho = 1/2, K = 2 has U_2 = 3/2 < 2."
