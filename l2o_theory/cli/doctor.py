@@ -1,4 +1,7 @@
-"""`l2o-theory doctor`: is everything here, and does the kernel still refuse a false certificate?"""
+"""`l2o-theory doctor`: is everything here, and does the kernel still refuse a false certificate?
+
+`doctor gradient` examines an optimizer instead of the installation.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 
 import typer
 
-from l2o_theory.cli import options
+from l2o_theory.cli import gradient, options
 
 _REQUIRED = ("torch", "numpy", "scipy", "sympy", "python-flint", "hypothesis")
 _SOLVERS = ("z3-solver", "cvc5")
@@ -40,8 +43,17 @@ class Finding:
     detail: str
 
 
-def doctor(out: options.Out = options.RESULTS, json: options.Json = False, quiet: options.Quiet = False) -> None:
-    """Examine the installation: versions, solvers, kernel self-test, folder of results, CUDA."""
+app = typer.Typer(invoke_without_command=True)
+app.command("gradient")(gradient.gradient)
+
+
+@app.callback()
+def doctor(
+    context: typer.Context, out: options.Out = options.RESULTS, json: options.Json = False, quiet: options.Quiet = False
+) -> None:
+    """Examine the installation: versions, solvers, kernel self-test, folder of results, CUDA. Or an optimizer."""
+    if context.invoked_subcommand is not None:
+        return
     from l2o_theory.cli.output import Output
 
     output = Output(json_wanted=json, quiet=quiet)

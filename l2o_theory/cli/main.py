@@ -34,7 +34,7 @@ app.command("recheck")(recheck.recheck)
 app.command("compare")(compare.compare)
 app.command("reproduce")(reproduce.reproduce)
 app.command("report")(report.report)
-app.command("doctor")(doctor.doctor)
+app.add_typer(doctor.app, name="doctor")
 
 
 def _print_version(wanted: bool) -> None:
