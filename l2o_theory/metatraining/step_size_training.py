@@ -24,6 +24,7 @@ from l2o_theory.errors import InputError
 from l2o_theory.metatraining.checkpoint import digest, load_checkpoint, save_checkpoint
 from l2o_theory.metatraining.factor_statistics import factor_statistics
 from l2o_theory.metatraining.unrolled_loss import Route, UnrolledLoss, require_steps, unrolled_loss
+from l2o_theory.ntk import residual_ntk
 from l2o_theory.optimizers.adam import Adam
 from l2o_theory.optimizers.step_size_network import StepSizeNetwork
 from l2o_theory.problems.quadratic_programs import QuadraticPrograms
@@ -43,6 +44,7 @@ class TrainingPlan:
         rate: eta, one for all layers or one per layer (see `initialization.equivalent_rates`).
         optimizer: "sgd" (no momentum) or "adam" (torch's defaults; one rate).
         record_every: iterations between two records; 0 and the last are always recorded.
+        measure_ntk: whether the records compare the tangent kernel with that of the start; it costs an (N b)^2 matrix.
         route: how gradients are computed, see `unrolled_loss`.
 
     Raises:
@@ -54,6 +56,7 @@ class TrainingPlan:
     rate: float | tuple[float, ...]
     optimizer: Literal["sgd", "adam"] = "sgd"
     record_every: int = 1
+    measure_ntk: bool = False
     route: Route = "adjoint"
 
     def __post_init__(self) -> None:
@@ -77,6 +80,7 @@ class TrainingRecord:
         near_zero, near_two, exactly_one: see `FactorStatistics`.
         gradient_norm: length of the direction back-propagation returned.
         drift: |W^k - W^0|/|W^0| over all layers.
+        ntk_drift: |K_k - K_0|_F/|K_0|_F for the kernel K = J J^T of the last residual; NaN if not measured.
         predicted_ratio: first-order prediction of F_{k+1}/F_k; NaN at the last iteration.
     """
 
@@ -87,6 +91,7 @@ class TrainingRecord:
     exactly_one: float
     gradient_norm: float
     drift: float
+    ntk_drift: float
     predicted_ratio: float
 
 
@@ -215,8 +220,16 @@ def _record(
         exactly_one=statistics.exactly_one,
         gradient_norm=sum(float(g.square().sum()) for g in found.gradients) ** 0.5,
         drift=(distance / size) ** 0.5,
+        ntk_drift=_ntk_drift(now, network, programs, plan) if plan.measure_ntk else float("nan"),
         predicted_ratio=float("nan") if k == plan.iterations or not found.loss > 0 else 1 + change / float(found.loss),
     )
+
+
+def _ntk_drift(now: StepSizeNetwork, start: StepSizeNetwork, programs: QuadraticPrograms, plan: TrainingPlan) -> float:
+    first, kernel = (residual_ntk(network, programs, plan.steps) for network in (start, now))
+    assert isinstance(first, Tensor)  # the closed form is a matrix
+    assert isinstance(kernel, Tensor)
+    return float((kernel - first).norm() / first.norm())
 
 
 def _rates(plan: TrainingPlan, layers: int) -> tuple[float, ...]:

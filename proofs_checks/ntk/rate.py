@@ -50,7 +50,8 @@ DISPLAYED = Claim(
     counterexample={"c": "1/10", "k": "1"},
     notes=(
         "The residual Jacobian contains the factor g_{t-1}, which the displayed rate lacks; a normalisation of the "
-        "data may be assumed in the paper. The radii in delta_4 were not found; no choice of them repairs the scaling."
+        "data may be assumed in the paper. The radii in delta_4 were not found; no choice of them repairs the "
+        "scaling."
     ),
 )
 
@@ -59,7 +60,8 @@ WITH_GRADIENT = Claim(
     title="Corrected on the instance: with |g_0|^2 in the rate both sides scale alike",
     source="derived here",
     statement=(
-        "On the same instance |dF/dW|^2 >= 4 (beta_0/beta)^2 delta_4 alpha_0^2 |g_0|^2 F for every delta_4 <= 1/4 and "
+        "On the same instance |dF/dW|^2 >= 4 (beta_0/beta)^2 delta_4 alpha_0^2 |g_0|^2 F for every delta_4 <= 1/4 "
+        "and "
         "every unit c: both sides scale as c^6."
     ),
     kind="lower",

@@ -150,7 +150,9 @@ RATE = Claim(
         Mutation("the long end forgotten", {"hypotheses": {"long": None}}),
         Mutation("rho^3 instead of rho^2", {"conclusion": "sum(c_i**2*(1 - s_i)**2) <= rho**3*sum(c_i**2)"}),
     ),
-    notes="rho < 1 whenever p_min > 0, beta_0 > 0 and p_max beta tau < 2: such factors converge in t without training.",
+    notes=(
+        "rho < 1 whenever p_min > 0, beta_0 > 0 and p_max beta tau < 2: such factors converge in t without training."
+    ),
 )
 
 CLAIMS = [MONOTONE, LONGER, RATE]

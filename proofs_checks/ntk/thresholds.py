@@ -37,7 +37,8 @@ POLYNOMIAL = Claim(
     title="Corrected: from T (L - 1) >= 4 L - 5 on it exceeds 3/(L-1), and from twice that on it is at most 18/(L-1)",
     source="derived here",
     statement=(
-        "Where D = T (L - 1) - 4 L + 6 >= 1: (3T + 6)(L - 1) > 3 D. Where also D >= 4 L - 6: (3T + 6)(L - 1) <= 18 D. "
+        "Where D = T (L - 1) - 4 L + 6 >= 1: (3T + 6)(L - 1) > 3 D. Where also D >= 4 L - 6: (3T + 6)(L - 1) <= 18 "
+        "D. "
         "So the threshold of Lemma 5.2 is a power of T between 3/(L-1) and 18/(L-1)."
     ),
     kind="upper",

@@ -159,6 +159,28 @@ def test_records_are_kept_where_asked() -> None:
     assert run.gain == run.gain_at(12) > 0
 
 
+def test_the_kernel_moves_with_the_weights() -> None:
+    """Second route: Jacobians of the last residual by torch.func, at the first and the last weights."""
+    network = small("full", "softplus")
+    run = train_step_size_network(network, PROGRAMS, replace(PLAN, record_every=6, measure_ntk=True))
+
+    def residual(meta: dict[str, torch.Tensor]) -> torch.Tensor:
+        x = PROGRAMS.init()
+        for _ in range(PLAN.steps):
+            x, _ = network.update(x, PROGRAMS.gradient(x), (), meta)
+        return PROGRAMS.residual(x).flatten()
+
+    kernels = []
+    for meta in (network.meta, run.network.meta):
+        blocks = torch.func.jacrev(residual)(meta)
+        kernels.append(sum(block.flatten(1) @ block.flatten(1).T for block in blocks.values()))
+    expected = float((kernels[1] - kernels[0]).norm() / kernels[0].norm())
+    assert run.records[0].ntk_drift == 0.0
+    assert run.records[-1].ntk_drift == pytest.approx(expected, rel=1e-8)
+    assert expected > 1e-3  # it did move
+    assert math.isnan(train_step_size_network(network, PROGRAMS, PLAN).records[0].ntk_drift)
+
+
 def test_bad_plans_are_refused() -> None:
     for change, message in (
         ({"steps": 0}, "T >= 1"),
