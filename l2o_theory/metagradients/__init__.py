@@ -16,6 +16,7 @@ from l2o_theory.metagradients.reverse import detached_params as detached_params
 from l2o_theory.metagradients.reverse import first_order as first_order
 from l2o_theory.metagradients.reverse import reverse as reverse
 from l2o_theory.metagradients.reverse import truncated as truncated
+from l2o_theory.metagradients.sweep import Sweep as Sweep
 from l2o_theory.metagradients.trajectory import Trajectory as Trajectory
 from l2o_theory.metagradients.trajectory import unroll as unroll
 
@@ -26,6 +27,7 @@ __all__ = [
     "Episode",
     "MetaGradient",
     "MetaObjective",
+    "Sweep",
     "Trajectory",
     "checkpointed",
     "detached_params",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,8 @@ def sizes(trees: Sequence[object]) -> Tensor:
     """Largest absolute entry of each tree, NaN where it holds one; all have the same structure. Shape (len(trees),)."""
     columns = zip(*[tensors(tree) for tree in trees], strict=True)
     stacked = (torch.stack([leaf.detach() for leaf in column]) for column in columns)
-    return torch.stack([leaf.reshape(leaf.shape[0], -1).abs().amax(1) for leaf in stacked]).amax(0)
+    rows = (leaf.reshape(leaf.shape[0], -1) for leaf in stacked)
+    return torch.stack([torch.linalg.vector_norm(leaf, ord=math.inf, dim=1) for leaf in rows]).amax(0)
 
 
 def first_exit(values: Tensor) -> Tensor:

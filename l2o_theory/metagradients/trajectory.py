@@ -132,17 +132,16 @@ def loss_and_gradient(problem: Problem, params: Params, batch: Batch, connected:
         gradient, loss = torch.func.grad_and_value(lambda x: scalar_loss(problem, x, batch))(params)
         return loss, gradient if connected else detached(gradient)
     outer = torch.is_grad_enabled() and any(leaf.requires_grad for leaf in tensors(params))
-    point = params
-    if not outer or not all(leaf.requires_grad for leaf in tensors(params)):
-        point = mapped(lambda leaf: leaf if leaf.requires_grad else leaf.detach().requires_grad_(), params)
+    point = mapped(lambda leaf: leaf if outer and leaf.requires_grad else leaf.detach().requires_grad_(), params)
+    inputs = tensors(point)
     with torch.enable_grad():
         loss = scalar_loss(problem, point, batch)
         if not loss.requires_grad:
             raise InputError("the loss does not depend on params; compute it from them by torch operations")
         found = torch.autograd.grad(
-            loss, tensors(point), create_graph=outer and connected, retain_graph=outer, allow_unused=True
+            loss, inputs, create_graph=outer and connected, retain_graph=outer, allow_unused=True
         )
-    pieces = iter(torch.zeros_like(x) if g is None else g for g, x in zip(found, tensors(point), strict=True))
+    pieces = iter([torch.zeros_like(x) if g is None else g for g, x in zip(found, inputs, strict=True)])
     gradient = mapped(lambda leaf: next(pieces), point)
     return (loss if outer else loss.detach()), gradient
 

@@ -20,6 +20,8 @@ Record = TypeVar("Record")
 
 def leaves(tree: object) -> list[Any]:
     """The leaves, in a fixed order (dicts by insertion)."""
+    if isinstance(tree, Tensor):  # the shortest way for the commonest tree: unrolls ask once per inner step
+        return [tree]
     return list(_pytree.tree_leaves(tree))
 
 
@@ -35,6 +37,9 @@ def structure(tree: object) -> object:
 
 def mapped(function: Callable[..., Any], tree: Tree, *others: object) -> Tree:
     """A tree of the same structure with function(leaf, ...) at each leaf."""
+    if isinstance(tree, Tensor) and all(isinstance(other, Tensor) for other in others):
+        alone: Tree = function(tree, *others)
+        return alone
     result: Tree = _pytree.tree_map(function, tree, *others)
     return result
 
