@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from l2o_theory.least_squares.descent import Form, Runs
+from l2o_theory.least_squares.descent import Form, Runs, risk_form
 from l2o_theory.least_squares.lanczos import project
 from l2o_theory.least_squares.tasks import Array, stream
 
@@ -57,15 +57,16 @@ def reduced_runs(
     """
     streams = [stream(f"reduced {samples} {validation}", seed, index) for index in indices]
     corner = [_corner(generator, dimension, noise, samples, steps) for generator in streams]
-    krylov, basis = project(
+    krylov, directions = project(
         np.stack([features for features, _ in corner]), np.stack([labels for _, labels in corner]), steps, samples
     )
-    target = basis[:, :, 0]  # w* is the first coordinate
-    outside = np.maximum(1 - (target * target).sum(-1), 0)
-    forms = {"risk": Form(None, target, outside, np.ones(len(indices)))}
+    w_star = np.eye(1, directions.rows.shape[2]) + np.zeros((len(indices), 1))  # the first coordinate
+    along = directions.along(w_star[:, None, :])[:, 0]
+    outside = np.maximum(1 - (along * along).sum(-1), 0)
+    forms = {"risk": risk_form(directions, w_star, None, may_vanish=samples >= dimension)}
     frozen = _frozen_values(streams, dimension, noise, {"train_loss": samples, "validation_loss": validation}, radius)
     if validation is not None:
-        forms["validation_loss"] = _validation_form(streams, target, outside, noise, validation)
+        forms["validation_loss"] = _validation_form(streams, along, outside, noise, validation)
     return Runs(krylov, samples, forms, frozen)
 
 
@@ -96,8 +97,7 @@ def _validation_form(streams: Streams, along: Array, outside: Array, noise: floa
     factor, tail = triangles[:, :, :rank], triangles[:, :, rank:]
     fixed = np.stack([np.sqrt(outside), np.full_like(outside, noise)], -1)
     target = factor @ along[..., None] - tail @ fixed[..., None]
-    nothing = np.zeros(len(streams))
-    return Form(factor, target[..., 0], nothing, nothing + 1 / (2 * samples))
+    return Form(factor, target[..., 0], np.full(len(streams), 1 / (2 * samples)))
 
 
 def _bartlett(generator: np.random.Generator, rows: int, columns: int) -> Array:

@@ -19,7 +19,7 @@ Range = tuple[int, int]
 CELL = 10
 """Tasks of a cell: numbers 0 to 9, 10 to 19 and so on from the first one asked for."""
 
-_VERSION = "sweep 2"  # raise it when the numbers of a cell change, so that stored ones are not mixed with new ones
+_VERSION = "sweep 3"  # raise it when the numbers of a cell change, so that stored ones are not mixed with new ones
 _WORK = 2**25  # bytes of work arrays that do not grow with the sweep
 
 

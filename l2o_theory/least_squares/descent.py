@@ -1,9 +1,9 @@
 """Gradient descent in Krylov coordinates: every step size and every horizon of a batch of runs at once.
 
-With r = 1 - eta l the coordinates are z_t = [1 - r^t]/l * h, where h are the slopes. From one horizon to the next, a
-steps later,
+With r = 1 - eta l and g the gains the residual is q_t = r^t f, the coordinates are z_t = y_t f, y_t = [1 - r^t]/l * g.
+From one horizon to the next, a steps later,
 
-    r^(t+a) = r^t r^a,      z_(t+a) = z_t + r^t z_a,      z_2a = z_a (1 + r^a),      z_1 = eta h
+    q_(t+a) = r^a q_t,      z_(t+a) = z_t + y_a q_t,      y_2a = y_a (1 + r^a),      y_1 = eta g
 
 so that nothing is divided by an eigenvalue, however small, and nothing cancels for eta l <= 1.          [derived here]
 """
@@ -11,13 +11,13 @@ so that nothing is divided by an eigenvalue, however small, and nothing cancels 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from l2o_theory.least_squares.lanczos import Batch, Krylov, cast, join, namespace, project, zeros_beside
+from l2o_theory.least_squares.lanczos import Batch, Directions, Krylov, cast, join, namespace, project, zeros_beside
 from l2o_theory.least_squares.tasks import Array, Task
 
 _BLOCK = 2**16  # entries of a work array, so that a handful of them stay in a processor's cache
@@ -25,29 +25,41 @@ _BLOCK = 2**16  # entries of a work array, so that a handful of them stay in a p
 
 @dataclass(frozen=True, eq=False)
 class Form:
-    """The quadratic form scale * (||factor z - target||^2 + rest) of Krylov coordinates z, for a batch of m runs.
+    """scale * ||factor z - target||^2 for a batch of m runs with Krylov coordinates z: nothing cancels.
 
     Attributes:
-        factor: shape (m, r, k), or None for the identity.
+        factor: shape (m, r, k).
         target: shape (m, r).
-        rest: shape (m,).
         scale: shape (m,).
     """
 
-    factor: Batch | None
+    factor: Batch
     target: Batch
-    rest: Batch
     scale: Batch
 
-    def over(self, count: int) -> Callable[[Batch], Batch]:
-        """The function that maps coordinates of shape (m, p, k) to values of shape (m, p), for p = `count`."""
-        target = _spread(self.target, count)
+    def values(self, coordinates: Batch, squares: Batch) -> Batch:
+        """For coordinates of shape (m, p, k) the values, shape (m, p); `squares` is for `Distance`."""
+        image = coordinates @ self.factor.swapaxes(-1, -2)
+        image -= self.target[:, None, :]
+        return self.scale[:, None] * _squared_norms(image)
 
-        def values(coordinates: Batch) -> Batch:
-            image = coordinates if self.factor is None else coordinates @ self.factor.swapaxes(-1, -2)
-            return self.scale[:, None] * (_squared_norms(image - target) + self.rest[:, None])
 
-        return values
+@dataclass(frozen=True, eq=False)
+class Distance:
+    """||w - w*||^2 = ||z||^2 - 2 <z, target> + size: cheap, and good to rounding relative to `size`.
+
+    Attributes:
+        target: <w*, direction> for each direction, shape (m, k).
+        size: ||w*||^2, shape (m,).
+    """
+
+    target: Batch
+    size: Batch
+
+    def values(self, coordinates: Batch, squares: Batch) -> Batch:
+        """For coordinates of shape (m, p, k) and their squared lengths (m, p) the values, shape (m, p)."""
+        along = (coordinates @ self.target[..., None])[..., 0]
+        return (squares - 2 * along + self.size[:, None]).clip(0.0)  # rounding may go below
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +75,7 @@ class Runs:
 
     krylov: Krylov
     samples: int
-    forms: Mapping[str, Form]
+    forms: Mapping[str, Form | Distance]
     frozen: Mapping[str, Batch]
 
     @classmethod
@@ -102,23 +114,21 @@ class Runs:
         krylov, xp = self.krylov, namespace(self.krylov.residual)
         sizes = zeros_beside(krylov.residual, len(step_sizes)) + xp.asarray(step_sizes).reshape(-1)
         decay = 1 - sizes[:, None] * krylov.eigenvalues[:, None, :]
-        first = sizes[:, None] * krylov.slopes[:, None, :]
-        squares, constant = (krylov.residual**2)[..., None], krylov.remainder[:, None]
+        first = sizes[:, None] * krylov.gains[:, None, :]
+        residual = xp.broadcast_to(krylov.residual[:, None, :], decay.shape) + 0.0
         stopped = zeros_beside(decay, *decay.shape[:2]) > 0
         wanted = set(steps.tolist())
-        forms = {name: form.over(len(step_sizes)) for name, form in self.forms.items()}
         columns: dict[str, list[Any]] = {name: [] for name in ("train_loss", "frozen", *self.forms)}
         with np.errstate(over="ignore", invalid="ignore"):  # diverging runs leave the float range; that is reported
-            for step, power, coordinates in _walk(decay, first, steps, one_by_one=radius is not None):
+            for step, rest, coordinates in _walk(residual, decay, first, steps, one_by_one=radius is not None):
+                squares = _squared_norms(coordinates)
                 if radius is not None:
-                    # written so that NaN, from inf - inf, counts as far away
-                    stopped = stopped | ~(_squared_norms(coordinates) < radius**2)
+                    stopped = stopped | ~(squares < radius**2)  # so that NaN, from inf - inf, counts as far away
                 if step not in wanted:
                     continue
-                loss = (((power * power) @ squares)[..., 0] + constant) / (2 * self.samples)
-                columns["train_loss"].append(loss)
-                for name, values in forms.items():
-                    columns[name].append(values(coordinates))
+                columns["train_loss"].append((_squared_norms(rest) + krylov.remainder[:, None]) / (2 * self.samples))
+                for name, form in self.forms.items():
+                    columns[name].append(form.values(coordinates, squares))
                 columns["frozen"].append(stopped)
         found = {name: xp.stack(entries, -1) for name, entries in columns.items()}
         for name in ("train_loss", *self.forms):
@@ -141,20 +151,17 @@ def runs_of(
         held_out: for each task the validation samples, or nothing.
         device: "cpu" for numpy arrays, else the torch device that holds the tensors.
     """
-    krylov, basis = project(_gather(tasks, "features", device), _gather(tasks, "labels", device), steps)
+    krylov, directions = project(_gather(tasks, "features", device), _gather(tasks, "labels", device), steps)
     w_star, direction = (_gather(tasks, name, device) for name in ("w_star", "direction"))
     place = (radius or 0.0) * direction
     root = None if tasks[0].root is None else _placed(tasks[0].root, device)
-    risk = _risk_form(basis, w_star, root)
     error = place - w_star if root is None else (place - w_star) @ root
-    forms = {"risk": risk}
+    forms = {"risk": risk_form(directions, w_star, root, may_vanish=tasks[0].samples >= tasks[0].dimension)}
     frozen = {"train_loss": _half_mean_square(tasks, place, device), "risk": (error * error).sum(-1)}
     if held_out:
         features = _gather(held_out, "features", device)
-        image = features @ cast(basis.swapaxes(-1, -2), features.dtype)
-        forms["validation_loss"] = triangular_form(
-            image, _gather(held_out, "labels", device), 1 / (2 * held_out[0].samples)
-        )
+        labels, scale = _gather(held_out, "labels", device), 1 / (2 * held_out[0].samples)
+        forms["validation_loss"] = triangular_form(directions.along(features), labels, scale)
         frozen["validation_loss"] = _half_mean_square(held_out, place, device)
     return Runs(krylov, tasks[0].samples, forms, frozen)
 
@@ -170,16 +177,23 @@ def triangular_form(matrix: Batch, vector: Batch, scale: float) -> Form:
     xp = namespace(vector)
     triangle = xp.linalg.qr(xp.concatenate([cast(matrix, np.float64), vector[..., None]], -1), mode="r")
     triangle = triangle if isinstance(triangle, np.ndarray) else triangle[1]  # torch returns an empty Q with it
-    nothing = zeros_beside(vector, len(vector))
-    return Form(triangle[..., :-1], triangle[..., -1], nothing, nothing + scale)
+    return Form(triangle[..., :-1], triangle[..., -1], zeros_beside(vector, len(vector)) + scale)
 
 
-def _risk_form(basis: Batch, w_star: Batch, root: Batch | None) -> Form:
+def risk_form(directions: Directions, w_star: Batch, root: Batch | None, *, may_vanish: bool) -> Form | Distance:
+    """The excess risk ||root (w - w*)||^2 of w = SUM_i z_i direction_i.
+
+    Args:
+        directions: k of them.
+        w_star: shape (m, d).
+        root: of the covariance, shape (d, d), or None for the identity.
+        may_vanish: whether a run can learn all of w*; its distance to w* must not come out of a difference then.
+    """
     if root is not None:
-        return triangular_form(root @ basis.swapaxes(-1, -2), w_star @ root, 1.0)
-    target = (basis @ w_star[..., None])[..., 0]
-    outside = w_star - (target[:, None, :] @ basis)[:, 0]
-    return Form(None, target, (outside * outside).sum(-1), zeros_beside(basis, len(basis)) + 1)
+        return triangular_form(directions.along(root), w_star @ root, 1.0)
+    if may_vanish:
+        return triangular_form(directions.matrix(), w_star, 1.0)
+    return Distance(directions.along(w_star[:, None, :])[:, 0], (w_star * w_star).sum(-1))
 
 
 def _half_mean_square(tasks: Sequence[Task], weights: Batch, device: str) -> Batch:
@@ -201,34 +215,31 @@ def _placed(array: Array, device: str) -> Batch:
     return torch.as_tensor(array, device=device)
 
 
-def _spread(vectors: Batch, count: int) -> Batch:
-    """Rows (m, k) repeated to the shape (m, count, k): arrays of one shape are combined three times as fast."""
-    return namespace(vectors).broadcast_to(vectors[:, None, :], (len(vectors), count, vectors.shape[1])) + 0.0
-
-
 def _squared_norms(vectors: Batch) -> Batch:
     return namespace(vectors).einsum("mpk,mpk->mp", vectors, vectors)  # no array of squares in between
 
 
-def _walk(decay: Batch, first: Batch, steps: Array, *, one_by_one: bool) -> Iterator[tuple[int, Batch, Batch]]:
-    """(t, r^t, z_t) for each of the horizons, or for every t up to the last; `first` is z_1.
+def _walk(
+    residual: Batch, decay: Batch, first: Batch, steps: Array, *, one_by_one: bool
+) -> Iterator[tuple[int, Batch, Batch]]:
+    """(t, q_t, z_t) for each of the horizons, or for every t up to the last; `residual` is q_0, `first` is y_1.
 
     The arrays yielded are changed in place by the next step: new ones would be driven through the processor's cache.
     """
-    power, coordinates, change = decay * 0 + 1, decay * 0, decay * 0
+    coordinates, change = decay * 0, decay * 0
     done, gap, stride = 0, 1, (decay, first)
     for horizon in range(1, int(steps[-1]) + 1) if one_by_one else steps.tolist():
         if horizon - done != gap:
             gap = horizon - done
             stride = _stride(decay, first, gap)
-        coordinates += namespace(decay).multiply(power, stride[1], out=change)
-        power *= stride[0]
+        coordinates += namespace(decay).multiply(residual, stride[1], out=change)
+        residual *= stride[0]
         done = horizon
-        yield horizon, power, coordinates
+        yield horizon, residual, coordinates
 
 
 def _stride(decay: Batch, first: Batch, gap: int) -> tuple[Batch, Batch]:
-    """r^gap and z_gap by squaring, from the highest binary digit down."""
+    """r^gap and y_gap by squaring, from the highest binary digit down."""
     power, total = decay, first
     for digit in bin(gap)[3:]:
         power, total = power * power, total * (1 + power)
