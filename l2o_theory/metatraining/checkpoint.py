@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import io
 import pickle
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 
 from l2o_theory.errors import InputError, StoreError
 from l2o_theory.problems.trees import leaves, tensors
+from l2o_theory.store.atomic import write_atomically
 
 _FORMAT = 1
 
@@ -27,24 +27,18 @@ def digest(*parts: object) -> str:
 
 
 def save_checkpoint(path: Path, key: str, state: dict[str, Any]) -> None:
-    """Write to a temporary file beside `path`, then rename.
+    """Write whole or not at all.
 
     Raises:
         StoreError: the folder is missing, read-only or full.
     """
-    temporary = None
+    content = io.BytesIO()
+    torch.save({"format": _FORMAT, "key": key, "state": state}, content)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".tmp", delete=False) as file:
-            temporary = file.name
-            torch.save({"format": _FORMAT, "key": key, "state": state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise StoreError(f"cannot write the checkpoint {path} ({error.strerror}); give a writable folder") from None
+        raise StoreError(f"cannot make the folder of {path} ({error.strerror}); give a writable folder") from None
+    write_atomically(path, content.getvalue())
 
 
 def load_checkpoint(path: Path, key: str) -> dict[str, Any] | None:

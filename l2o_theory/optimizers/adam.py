@@ -9,6 +9,7 @@ m/(sqrt(v) + eps) is differentiable where all gradients vanish, and its derivati
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -63,6 +64,8 @@ class Adam:
         tensor([ 0.5000, -1.5000], dtype=torch.float64)
     """
 
+    is_coordinatewise: ClassVar[bool] = True
+
     def meta(
         self,
         step_size: float = 1e-3,
@@ -94,6 +97,8 @@ class AdamW:
 
     Values equal torch.optim.AdamW. Loshchilov and Hutter, arXiv 1711.05101, with the decay times the step size.
     """
+
+    is_coordinatewise: ClassVar[bool] = True
 
     def meta(
         self,
@@ -127,6 +132,8 @@ class RMSprop:
 
     with d = g + weight_decay x and v_0 = b_0 = 0. Values equal torch.optim.RMSprop (not centered).
     """
+
+    is_coordinatewise: ClassVar[bool] = True
 
     def meta(
         self,

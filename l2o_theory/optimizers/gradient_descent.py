@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -26,6 +27,8 @@ class GradientDescent:
         >>> rule.update(x, 2 * x, rule.init(x), rule.meta(0.25))[0]
         tensor([0.5000, 1.0000], dtype=torch.float64)
     """
+
+    is_coordinatewise: ClassVar[bool] = True
 
     def meta(
         self,

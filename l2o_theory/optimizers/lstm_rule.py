@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
@@ -53,6 +54,7 @@ class LSTMRule:
     layers: int = 2
     output_scale: float = 0.01
     k: float = 5.0
+    is_coordinatewise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.layers < 1 or self.hidden < 1 or not self.k > 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -35,6 +36,8 @@ class HeavyBall:
     leaves out: here the detached velocity takes its dependence on the step size with it.
     """
 
+    is_coordinatewise: ClassVar[bool] = True
+
     def meta(
         self,
         step_size: float = 0.01,
@@ -65,6 +68,8 @@ class Nesterov:
     Nesterov's accelerated gradient written in the points where gradients are taken, so that g is the gradient at x.
     Same iterates as torch.optim.SGD(nesterov=True) for a constant step size; see `HeavyBall` for a changing one.
     """
+
+    is_coordinatewise: ClassVar[bool] = True
 
     def meta(
         self,

@@ -15,12 +15,14 @@ class UpdateRule(Protocol):
 
     Both functions are pure: they return new tensors and change none in place. Meta-parameters phi (step size, momentum,
     the weights of a network) come in through `meta`, never from the object, so that one can differentiate in them.
+    A rule that treats every coordinate alone says `is_coordinatewise = True`: many tasks are then stepped as one.
+    Arguments are typed Any so that a rule for tensors alone, or for dicts alone, is one too.
     """
 
-    def init(self, params: Params) -> State:
+    def init(self, params: Any) -> State:
         """h_0, of the dtype and on the device of `params`."""
         ...
 
-    def update(self, params: Params, grads: Params, state: State, meta: Params) -> tuple[Params, State]:
+    def update(self, params: Any, grads: Any, state: State, meta: Any) -> tuple[Params, State]:
         """(x_{t+1}, h_{t+1}); `grads` has the structure of `params`, and so has the result."""
         ...

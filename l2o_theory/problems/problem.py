@@ -32,7 +32,10 @@ class Constants:
 
 
 class Problem(Protocol):
-    """An optimizee. `loss` is pure, so that torch.func differentiates, vectorises and compiles it."""
+    """An optimizee. `loss` is pure, so that torch.func differentiates, vectorises and compiles it.
+
+    Arguments are typed Any so that a problem of tensors alone, or of dicts alone, is one too.
+    """
 
     @property
     def constants(self) -> Constants:
@@ -43,6 +46,6 @@ class Problem(Protocol):
         """A starting point x_0, drawn from `generator` where it is random."""
         ...
 
-    def loss(self, params: Params, batch: Batch = None) -> Tensor:
-        """f(x; batch), a scalar."""
+    def loss(self, params: Any, batch: Batch = None) -> Tensor:
+        """f(x; batch), a scalar, for params like those of `init`."""
         ...

@@ -13,6 +13,7 @@ code treats both inputs as constants in back-propagation: meta-gradients with or
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
@@ -37,6 +38,8 @@ _NAMES = [f"{layer}.{part}" for layer in ("input", "lstm1", "lstm2", "linear") f
 @dataclass(frozen=True)
 class RNNprop:
     """The rule; its 6641 weights are the meta-parameters (`meta`)."""
+
+    is_coordinatewise: ClassVar[bool] = True
 
     def meta(
         self,
