@@ -7,7 +7,7 @@ from l2o_theory.quadratic.analyzer import Quadratic as Quadratic
 from l2o_theory.quadratic.chebyshev import chebyshev_factor as chebyshev_factor
 from l2o_theory.quadratic.chebyshev import chebyshev_step_sizes as chebyshev_step_sizes
 from l2o_theory.quadratic.chebyshev import constant_factor as constant_factor
-from l2o_theory.quadratic.double_well import DoubleWell as DoubleWell
+from l2o_theory.quadratic.double_well import DoubleWellDescent as DoubleWellDescent
 from l2o_theory.quadratic.gaussian_inputs import GaussianInputSGD as GaussianInputSGD
 from l2o_theory.quadratic.heavy_ball import HeavyBall as HeavyBall
 from l2o_theory.quadratic.linear_state import last_steps_bias as last_steps_bias
@@ -28,7 +28,7 @@ from l2o_theory.quadratic.windows import ramp_sum as ramp_sum
 
 __all__ = [
     "AdditiveNoiseSGD",
-    "DoubleWell",
+    "DoubleWellDescent",
     "GaussianInputSGD",
     "HeavyBall",
     "Quadratic",

@@ -29,11 +29,11 @@ from l2o_theory.rigor.rationals import Number, parse_rational
 
 
 @dataclass(frozen=True, init=False)
-class DoubleWell:
+class DoubleWellDescent:
     """Gradient descent with step size 2 on f(x) = x^4/2 - x^2/2 from x_0 = cos(theta), theta an exact rational.
 
     Example:
-        >>> DoubleWell(1).meta_gradient(24, 24, digits=4).str(4, radius=False)
+        >>> DoubleWellDescent(1).meta_gradient(24, 24, digits=4).str(4, radius=False)
         '-2.898e+10'
     """
 

@@ -249,11 +249,11 @@ def _recursion(window: int, bits: int = _BITS) -> flint.arb:
 
 def _gradients(seed: int) -> Measurement:
     """(C4) from the angles against the recursion, theta = 1, N = 24, to 40 digits (nothing random)."""
-    from l2o_theory.quadratic import DoubleWell
+    from l2o_theory.quadratic import DoubleWellDescent
 
     rows = []
     for window, printed in PRINTED.items():
-        found, closed = _recursion(window), DoubleWell(1).meta_gradient(_HORIZON, window, digits=41)
+        found, closed = _recursion(window), DoubleWellDescent(1).meta_gradient(_HORIZON, window, digits=41)
         with precision(_BITS):
             apart = abs(found - closed) / abs(found)
         rows.append(

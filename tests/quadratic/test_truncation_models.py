@@ -14,7 +14,7 @@ import torch
 
 from l2o_theory.errors import InputError
 from l2o_theory.quadratic import (
-    DoubleWell,
+    DoubleWellDescent,
     RandomCurvature,
     TruncatedDescent,
     last_steps_bias,
@@ -113,7 +113,7 @@ def recursion(theta: mpmath.mpf, horizon: int, window: int) -> mpmath.mpf:
 
 @pytest.mark.parametrize(("theta", "horizon"), [("1", 24), ("7/3", 40), ("1/5", 13)])
 def test_double_well_against_its_recursion_to_40_digits(theta: str, horizon: int) -> None:
-    well = DoubleWell(theta)
+    well = DoubleWellDescent(theta)
     with mpmath.workdps(40 + 2 * horizon):  # log10(27) < 2 digits are lost per step at most
         angle = mpmath.mpf(F(theta).numerator) / F(theta).denominator
         for window in (1, 2, 5, horizon):
@@ -132,13 +132,13 @@ def test_double_well_against_its_recursion_to_40_digits(theta: str, horizon: int
 
 def test_printed_gradients_of_the_double_well() -> None:
     printed = {1: 0.05124, 2: 0.09084, 3: 0.12957, 4: -1.2798, 6: -5.057, 8: -204.2, 12: -36397, 24: -2.898e10}
-    found = DoubleWell(1).meta_gradient(24, list(printed), digits=10)
+    found = DoubleWellDescent(1).meta_gradient(24, list(printed), digits=10)
     assert [float(ball) for ball in found] == pytest.approx(list(printed.values()), rel=2e-4, abs=0)  # four digits
     # in float64 the recursion itself is lost: x_t is wrong in its first digit soon after 30 steps
     x, lost = math.cos(1.0), None
     for t in range(1, 60):
         x = 3 * x - 4 * x**3
-        if lost is None and abs(x - float(DoubleWell(1).position(t))) > 0.1:
+        if lost is None and abs(x - float(DoubleWellDescent(1).position(t))) > 0.1:
             lost = t
     assert lost is not None
     assert 28 <= lost <= 40  # eps 3^t = 1 at t = 33
@@ -191,7 +191,7 @@ def test_autograd_agrees(horizon: int, window: int) -> None:
     well = torch.tensor(math.cos(1.0), dtype=torch.float64)
     found = differentiated(lambda x: 2 * x**3 - x, lambda x: x**4 / 2 - x**2 / 2, well, 2.0, True)
     # rounding grows at most 9-fold per step, 3-fold typically: 3^12 eps = 1e-10
-    assert found == pytest.approx(float(DoubleWell(1).meta_gradient(horizon, window)), rel=1e-8)
+    assert found == pytest.approx(float(DoubleWellDescent(1).meta_gradient(horizon, window)), rel=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -208,10 +208,10 @@ def test_autograd_agrees(horizon: int, window: int) -> None:
         lambda: RandomCurvature([1], step_size=1).growth,
         lambda: RandomCurvature([1], step_size=1).relative_variance(3),
         lambda: RandomCurvature([1], step_size="1/2").mean(3, 4),
-        lambda: DoubleWell("pi"),
-        lambda: DoubleWell(1).meta_gradient(4, 5),
-        lambda: DoubleWell(1).derivative(5, 4),
-        lambda: DoubleWell(1).position(-1),
+        lambda: DoubleWellDescent("pi"),
+        lambda: DoubleWellDescent(1).meta_gradient(4, 5),
+        lambda: DoubleWellDescent(1).derivative(5, 4),
+        lambda: DoubleWellDescent(1).position(-1),
     ],
 )
 def test_bad_input_to_the_models_is_refused_in_one_line(call: object) -> None:
