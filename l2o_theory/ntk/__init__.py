@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from l2o_theory.ntk.adjoint import LossGradient as LossGradient
 from l2o_theory.ntk.adjoint import loss_gradient as loss_gradient
+from l2o_theory.ntk.empirical import empirical_ntk as empirical_ntk
+from l2o_theory.ntk.operator import ntk_operator as ntk_operator
 from l2o_theory.ntk.residual import residual_ntk as residual_ntk
 from l2o_theory.ntk.spectrum import Spectrum as Spectrum
 from l2o_theory.ntk.spectrum import ntk_spectrum as ntk_spectrum
@@ -18,7 +20,9 @@ __all__ = [
     "Spectrum",
     "StepSizeNetwork",
     "Trajectory",
+    "empirical_ntk",
     "loss_gradient",
+    "ntk_operator",
     "ntk_spectrum",
     "residual_ntk",
     "unroll",
