@@ -99,14 +99,15 @@ class Shape:
         singular value decomposition happens to choose. Here the rows of a normal matrix are orthogonalised one after
         the other (twice, which is enough for rounding), all blocks of a layer at once.
         """
-        shape = (self.lines // self.block_size, self.block_size, self.block_size)
-        blocks = torch.empty(self.depth, *shape, dtype=dtype)
+        size, count = self.block_size, self.lines // self.block_size
+        blocks = torch.empty(self.depth, count, size, size, dtype=dtype)
+        wide = torch.promote_types(dtype, torch.float32)
         for layer in blocks:
-            rows = torch.randn(shape, generator=generator, dtype=torch.promote_types(dtype, torch.float32))
-            for index in range(self.block_size):
-                row, before = rows[:, index], rows[:, :index]
+            rows = torch.randn(size, size, count, generator=generator, dtype=wide)  # entries of one place side by side
+            for index, row in enumerate(rows):
                 for _ in range(2):
-                    row = row - torch.einsum("bij,bi->bj", before, torch.einsum("bij,bj->bi", before, row))
-                rows[:, index] = row / row.norm(dim=1, keepdim=True)
-            layer.copy_(rows)
+                    for before in rows[:index]:
+                        row -= before * (before * row).sum(0)
+                row /= row.square().sum(0).sqrt_()
+            layer.copy_(rows.permute(2, 0, 1))
         return blocks

@@ -25,6 +25,11 @@ static inline double number(BITS bits) {
 
 static inline BITS larger(BITS a, BITS b) { return a > b ? a : b; }
 
+/* Permuted places are asked for this many blocks before they are needed: beyond 10^5 lines they are not in the cache. */
+enum { AHEAD = 64 / K + 1 };
+
+static inline int64_t pair_of(int64_t line) { return 2 * line - line % K; }
+
 /* lines <- Gt lines. inputs[i] keeps what layer i met, if not null; largest[i] is its largest magnitude. */
 void ascend(const REAL *blocks, const int32_t *permutations, REAL *lines, REAL *spare, REAL *inputs, double *largest,
             int64_t depth, int64_t count) {
@@ -38,6 +43,8 @@ void ascend(const REAL *blocks, const int32_t *permutations, REAL *lines, REAL *
     BITS most = 0;
     for (int64_t b = 0; b < count; b++, block += K * K, source += K, kept += K, out += K) {
       REAL a[K], product[K * K];
+      if (b + AHEAD < count)
+        for (int c = 0; c < K; c++) __builtin_prefetch(in + source[c + AHEAD * K], 0);
       for (int c = 0; c < K; c++) a[c] = in[source[c]];
       for (int c = 0; c < K; c++) kept[c] = a[c];
       for (int c = 0; c < K; c++) most = larger(most, magnitude(a[c]));
@@ -69,6 +76,8 @@ void descend(const REAL *blocks, const int32_t *permutations, REAL *lines, REAL 
     BITS most = 0;
     for (int64_t b = 0; b < count; b++, block += K * K, target += K, in += K) {
       REAL sum[K] = {0};
+      if (b + AHEAD < count)
+        for (int c = 0; c < K; c++) __builtin_prefetch(out + target[c + AHEAD * K], 1);
       for (int r = 0; r < K; r++) {
         most = larger(most, magnitude(in[r]));
         for (int c = 0; c < K; c++) sum[c] += block[r * K + c] * in[r];
@@ -105,6 +114,8 @@ void learn(REAL *blocks, REAL *first, REAL *second, const int32_t *permutations,
     REAL *restrict out = to;
     for (int64_t b = 0; b < count; b++, block += K * K, target += K, a_m += K, a_g += K, d += 2 * K) {
       REAL sum_m[K] = {0}, sum_g[K] = {0}, h[K * K];
+      if (b + AHEAD < count)
+        for (int c = 0; c < K; c++) __builtin_prefetch(out + pair_of(target[c + AHEAD * K]), 1);
       for (int r = 0; r < K; r++)
         for (int c = 0; c < K; c++) {
           sum_m[c] += block[r * K + c] * d[r];
@@ -125,7 +136,7 @@ void learn(REAL *blocks, REAL *first, REAL *second, const int32_t *permutations,
         for (int e = 0; e < K * K; e++) block[e] -= speed * h[e];
       }
       for (int c = 0; c < K; c++) {
-        const int64_t place = target[c], entry = place % K, pair = 2 * (place - entry) + entry;
+        const int64_t pair = pair_of(target[c]);
         out[pair] = sum_m[c];
         out[pair + K] = sum_g[c];
       }
