@@ -30,14 +30,14 @@ def can_compile() -> bool:
 needs_compiler = pytest.mark.skipif(not can_compile(), reason="no C compiler on this machine")
 
 
-def trajectory(engine: Any, dtype: torch.dtype, depth: int, size: int, meta: Any) -> tuple[Tensor, Tensor]:
-    lines = -(-2 * N // size) * size
+def trajectory(engine: Any, dtype: torch.dtype, depth: int, size: int, meta: Any, n: int = N) -> tuple[Tensor, Tensor]:
+    lines = -(-2 * n // size) * size
     blocks = formula_blocks(depth, lines, size).to(dtype) / 2
-    preconditioner = Preconditioner(N, permutations=formula_permutations(depth, lines), blocks=blocks)
-    x = Parameter(torch.linspace(-1, 1, N, dtype=dtype))
+    preconditioner = Preconditioner(n, permutations=formula_permutations(depth, lines), blocks=blocks)
+    x = Parameter(torch.linspace(-1, 1, n, dtype=dtype))
     optimizer = LODO([x], 0.1, 0.01, 0.4, meta_optimizer=meta, preconditioner=preconditioner, engine=engine)
     for t in range(STEPS):
-        x.grad = (1 + torch.arange(N)).to(dtype).reciprocal() * (x.detach() - torch.cos(torch.arange(N) + t).to(dtype))
+        x.grad = (1 + torch.arange(n)).to(dtype).reciprocal() * (x.detach() - torch.cos(torch.arange(n) + t).to(dtype))
         optimizer.step()
     return x.detach().clone(), preconditioner.blocks.clone()
 
@@ -53,6 +53,14 @@ def test_both_engines_take_the_same_steps(depth: int, size: int, dtype: torch.dt
     for a, b in zip(found, wanted, strict=True):
         assert torch.allclose(a, b, rtol=tolerance if dtype == torch.float64 else 1e-3, atol=tolerance)
     assert torch.isfinite(found[1]).all()
+
+
+@needs_compiler
+def test_both_engines_take_the_same_steps_beyond_the_prefetching_distance() -> None:
+    """Places are asked for 17 blocks ahead; here are 150 blocks in a layer."""
+    found, wanted = (trajectory(engine, torch.float64, 3, 4, "adam", n=300) for engine in ("native", "tensors"))
+    for a, b in zip(found, wanted, strict=True):
+        assert torch.allclose(a, b, rtol=1e-10, atol=1e-10)
 
 
 @needs_compiler
