@@ -12,6 +12,7 @@ from l2o_theory.optimizers.momentum import HeavyBall as HeavyBall
 from l2o_theory.optimizers.momentum import Nesterov as Nesterov
 from l2o_theory.optimizers.rule import State as State
 from l2o_theory.optimizers.rule import UpdateRule as UpdateRule
+from l2o_theory.optimizers.torch_optimizer import TorchOptimizer as TorchOptimizer
 from l2o_theory.optimizers.wrappers import Coordinatewise as Coordinatewise
 from l2o_theory.optimizers.wrappers import Fixed as Fixed
 from l2o_theory.optimizers.wrappers import Reparametrised as Reparametrised
@@ -33,5 +34,6 @@ __all__ = [
     "Reparametrised",
     "Scheduled",
     "State",
+    "TorchOptimizer",
     "UpdateRule",
 ]
