@@ -8,10 +8,12 @@ from l2o_theory.metagradients.checkpointing import checkpointed as checkpointed
 from l2o_theory.metagradients.estimate import Diagnostics as Diagnostics
 from l2o_theory.metagradients.estimate import MetaGradient as MetaGradient
 from l2o_theory.metagradients.forward import forward as forward
+from l2o_theory.metagradients.implicit import implicit as implicit
 from l2o_theory.metagradients.objective import Batches as Batches
 from l2o_theory.metagradients.objective import MetaObjective as MetaObjective
 from l2o_theory.metagradients.online import Carry as Carry
 from l2o_theory.metagradients.online import Episode as Episode
+from l2o_theory.metagradients.renormalised import log_renormalised as log_renormalised
 from l2o_theory.metagradients.reverse import detached_params as detached_params
 from l2o_theory.metagradients.reverse import first_order as first_order
 from l2o_theory.metagradients.reverse import reverse as reverse
@@ -33,6 +35,8 @@ __all__ = [
     "detached_params",
     "first_order",
     "forward",
+    "implicit",
+    "log_renormalised",
     "reverse",
     "truncated",
     "unroll",

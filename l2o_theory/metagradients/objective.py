@@ -75,14 +75,20 @@ class MetaObjective:
             raise InputError("all weights are 0, so nothing is minimised; give at least one other number")
 
     def value(self, losses: Sequence[Tensor]) -> Tensor:
-        """The number itself, differentiable in the losses that it reads; losses[t - 1] = f(x_t)."""
-        steps = len(losses)
-        if self.kind == "final":
-            return losses[-1]
-        if self.kind == "log_final":
-            return losses[-1].log()
-        weights = self.weights or [1.0] * steps
-        terms = (loss if weight == 1 else weight * loss for weight, loss in zip(weights, losses, strict=True) if weight)
+        """The number itself, differentiable in the losses that it reads; losses[t - 1] = f(x_t), t = 1..N."""
+        return self.share(losses, 0, len(losses))
+
+    def share(self, losses: Sequence[Tensor], before: int, steps: int) -> Tensor:
+        """What f(x_s+1), ..., f(x_s+k), s = before, contribute to the number for N = steps; 0 if nothing is read.
+
+        The shares of the windows of an episode add up to `value`.
+        """
+        read = [(t, loss) for t, loss in enumerate(losses, before + 1) if self.reads(t, steps)]
+        if not read:
+            return torch.zeros_like(losses[0].detach())
+        if self.kind in ("final", "log_final"):
+            return read[0][1] if self.kind == "final" else read[0][1].log()
+        terms = (loss if self.weights is None else self.weights[t - 1] * loss for t, loss in read)
         # one after the other: autograd then needs no graph node that waits for all losses, which is faster
         total = reduce(torch.add, terms)
         return total if self.kind == "sum" else total / steps

@@ -114,7 +114,11 @@ class Episode:
                 cuts=Cuts(order=self.order), batches=self.batches, objective=self.objective,
             )  # fmt: skip
             losses = path.judged or path.losses
-            return self._share(losses, carry.step), (path.diagnostics(), detached(params), detached(state))
+            return self.objective.share(losses, carry.step, self.steps), (
+                path.diagnostics(),
+                detached(params),
+                detached(state),
+            )
 
         text = (
             f"the derivative of the terms {carry.step + 1}..{last}; iterate and state are cut where the window starts"
@@ -136,10 +140,3 @@ class Episode:
         gradient, missing = collected(point, found)
         estimate = MetaGradient(value.detach(), detached(gradient), diagnostics, estimates=text, unconnected=missing)
         return estimate, Carry(params, state, last)
-
-    def _share(self, losses: list[Tensor], before: int) -> Tensor:
-        """sum of w_t f(x_t) over the window, divided by N for a mean."""
-        weights = self.objective.weights or [1.0] * self.steps
-        terms = [weights[t] * loss for t, loss in enumerate(losses, before) if weights[t] != 0]
-        total = torch.stack(terms).sum() if terms else torch.zeros_like(losses[0].detach())
-        return total / self.steps if self.objective.kind == "mean" else total
