@@ -18,7 +18,7 @@ import numpy as np
 
 from l2o_theory.quadratic.arguments import Array
 from l2o_theory.quadratic.spectrum import FloatSpectrum
-from l2o_theory.quadratic.windows import geometric_sum, kept_steps, kept_sum
+from l2o_theory.quadratic.windows import geometric_sum, kept_sum
 
 _LARGEST_LOG = 600.0  # larger powers are divided by the largest residual's, which costs 2N more roundings
 
@@ -66,7 +66,7 @@ def gradient(task: ExactTask, field: Field) -> Any:
         if task.loss_weights is None:
             kept = kept_sum(q, task.horizon, task.window)
         else:
-            terms = (field(w * kept_steps(t, task.window)) * q**t for t, w in task.weighted_steps())
+            terms = (field(w * ((t - 1) % task.window + 1)) * q**t for t, w in task.weighted_steps())
             kept = sum(terms, field(Fraction(0)))
         total -= field(value * value * weight) / field(rho) * kept
     return total

@@ -27,13 +27,14 @@ from l2o_theory.quadratic.enclosure import enclose
 from l2o_theory.quadratic.float64 import residual_pairs
 from l2o_theory.quadratic.spectrum import Spectrum, parse_column
 from l2o_theory.quadratic.truncated_terms import ExactTask, Field, FloatTask
-from l2o_theory.quadratic.windows import kept_steps, parse_windows
+from l2o_theory.quadratic.windows import parse_windows
 from l2o_theory.rigor.rationals import Number, parse_rational, parse_rationals
 
 Digits = int | Literal["exact"] | None
 """None: float64, arrays broadcast. An integer: `flint.arb` to that many digits. "exact": Fraction."""
 
 _EXACT_STEPS = 1 << 11  # up to it a meta-gradient that balls cannot tell from 0 is decided in rationals
+_BLOCK = 1 << 20  # numbers held at once per step size and horizon
 _REACH, _SCAN = 64.0, 1200  # the scan for a first-order change of sign: 1/(2L) to 32/L, 0.35 percent apart
 
 
@@ -200,21 +201,31 @@ class TruncatedDescent:
                 f"{windows.shape}; add an axis, as in step_size[:, None]"
             ) from None
         rho, rest = residual_pairs(sizes.high.ravel(), sizes.low.ravel(), self.spectrum.floats)
-        answer = np.empty(places.shape)
-        for place, count in sorted(set(zip(places.ravel().tolist(), steps.ravel().tolist(), strict=True))):
-            chosen = (places == place) & (steps == count)
-            weights = np.array([float(w) for w in self._loss_weights(count)])
+        keys = places.ravel() * (int(steps.max()) + 1) + steps.ravel()
+        order = np.argsort(keys, kind="stable")
+        groups = np.split(order, np.flatnonzero(np.diff(keys[order])) + 1)
+        answer = np.empty(places.size)
+        for group in groups:
+            place, count = int(places.flat[group[0]]), int(steps.flat[group[0]])
+            weights = (
+                np.ones(count) if self.loss_weights == "sum" else np.array([*map(float, self._loss_weights(count))])
+            )
             task = FloatTask.of(
                 self.spectrum.floats,
                 self.spectrum.float_terms,
-                float(sizes.high.ravel()[place]),
+                float(sizes.high.flat[place]),
                 (rho[place], rest[place]),
                 weights,
             )
-            distinct, back = np.unique(windows[chosen], return_inverse=True)
-            kept = np.stack([kept_steps(np.arange(1, count + 1), int(size)) for size in distinct]).astype(np.float64)
-            answer[chosen] = compute(task, kept)[back]
-        return answer if answer.ndim else float(answer)
+            distinct, back = np.unique(windows.flat[group], return_inverse=True)
+            # in blocks: a row of N numbers for each window must not fill the memory
+            rows = max(1, _BLOCK // count)
+            parts = [
+                compute(task, (np.arange(count) % distinct[k : k + rows, None] + 1).astype(np.float64))
+                for k in range(0, len(distinct), rows)
+            ]
+            answer[group] = np.concatenate(parts)[back]
+        return answer.reshape(places.shape) if places.ndim else float(answer[0])
 
     def _loss_weights(self, horizon: int) -> tuple[Fraction, ...] | list[Fraction]:
         """w_1..w_N."""

@@ -203,6 +203,80 @@ ONE_COORDINATE = Claim(
 )
 
 
+_ODD_EVEN = "(-x)^n = x^n for even n, -x^n for odd n"
+PARITY = Claim(
+    id="truncation/first_order/parity",
+    title="Corrected: for an overshooting coordinate the first-order sign is wrong at even t, and only there",
+    source=_SOURCE,
+    statement=(
+        "One coordinate, final loss at t, -1 < rho < 0: the exact term -t (1-rho) rho^(2t-1) is positive; the "
+        "first-order term "
+        "rho^t (rho^t - 1) is negative for t = 2k and positive for t = 2k - 1. (For 0 < rho < 1 both are negative.)"
+    ),
+    kind="tight",
+    scope="one coordinate, full window, 1 < eta l < 2, all t",
+    expected=Status.PROVED,
+    corrects="truncation/first_order/one_overshooting_coordinate",
+    formal=Statement(
+        parameters=(
+            Parameter("u", low="0", high="1", meaning="-rho = eta l - 1"),
+            Parameter("k", "natural", high="9", meaning="t = 2k or 2k - 1"),
+        ),
+        hypotheses={"overshoots": "0 < u < 1", "steps": "k >= 1"},
+        definitions={
+            "even": "(-u)**(2*k)",
+            "odd": "(-u)**(2*k-1)",
+            "even_exact": "-2*k*(1+u)*(-u)**(4*k-1)",
+            "odd_exact": "-(2*k-1)*(1+u)*(-u)**(4*k-3)",
+        },
+        conclusion="even*(even-1) < 0 and even_exact > 0 and odd*(odd-1) > 0 and odd_exact > 0",
+    ),
+    witness={"u": "1/2", "k": "1"},
+    proof=Proof(
+        atoms={"even": "even", "odd": "odd", "X": "(-u)**(4*k-1)", "Y": "(-u)**(4*k-3)"},
+        definitions={"even_exact": "-2*k*(1+u)*X", "odd_exact": "-(2*k-1)*(1+u)*Y"},
+        facts={
+            "even_positive": Fact("even > 0", _ODD_EVEN),
+            "even_small": Fact("even < 1", "powers are increasing on x >= 0"),
+            "odd_negative": Fact("odd < 0", _ODD_EVEN),
+            "X_negative": Fact("X < 0", _ODD_EVEN),
+            "Y_negative": Fact("Y < 0", _ODD_EVEN),
+        },
+        steps=(
+            Step("count", "k > 0", using=("steps",)),
+            Step("odd_count", "2*k - 1 > 0", using=("steps",)),
+            Step("wrong", "even*(even-1) < 0", terms=(times("even_positive", "even_small"),)),
+            Step(
+                "exact_at_even",
+                "even_exact > 0",
+                terms=(
+                    times("count", "X_negative", coef="2"),
+                    times("count", "X_negative", "overshoots.1", coef="2"),
+                ),
+            ),
+            Step(
+                "right",
+                "odd*(odd-1) > 0",
+                terms=(times("odd_negative", "odd_negative"), times("odd_negative")),
+            ),
+            Step(
+                "exact_at_odd",
+                "odd_exact > 0",
+                terms=(
+                    times("odd_count", "Y_negative"),
+                    times("odd_count", "Y_negative", "overshoots.1"),
+                ),
+            ),
+        ),
+    ),
+    mutations=(
+        Mutation("wrong at odd t too", {"conclusion": "odd*(odd-1) < 0"}),
+        Mutation("right at even t", {"conclusion": "even*(even-1) > 0"}),
+        Mutation("without overshoot", {"hypotheses": {"overshoots": "-1 < u < 1"}}, {"u": "-1/2", "k": "1"}),
+    ),
+)
+
+
 def _stationary(seed: int) -> Measurement:
     """Stationary steps of the exact and the first-order gradient on two problems, certified signs (nothing "
     "random)."""
@@ -260,4 +334,4 @@ STATIONARY = Claim(
     measure=_stationary,
 )
 
-CLAIMS = [TANGENT, TOO_LARGE, SIGN, ONE_COORDINATE, STATIONARY]
+CLAIMS = [TANGENT, TOO_LARGE, SIGN, ONE_COORDINATE, PARITY, STATIONARY]

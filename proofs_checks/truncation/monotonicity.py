@@ -196,6 +196,11 @@ MONOTONE = Claim(
         Mutation("twice the kept steps", {"conclusion": "2*sum(e_i*P_i) <= sum(e_i*J_i)"}),
         Mutation("no bias left", {"conclusion": "sum(e_i*J_i) >= sum(e_i*n_i*(n_i+1))/2"}),
     ),
+    notes=(
+        "At each n: n = m K + (B-1) = f (K+1) + (C-1) and D - 1 = m - f; P and J are P_K(n) and P_{K+1}(n). For 0 < "
+        "eta l_i < 1 "
+        "and w = 1 the terms are of this kind (truncation/monotonicity/class)."
+    ),
 )
 
 RIGHT_SIGN = Claim(
@@ -327,7 +332,11 @@ def _by_parts(seed: int) -> Measurement:
         for window in range(1, horizon + 1):
             direct = sum(((t % window + 1) * g for t, g in enumerate(terms)), F(0))
             parts = sum((e * _kept_up_to(n, window) for n, e in enumerate(falls, start=1)), F(0))
-            rows.append({"N": horizon, "K": window, "kept": str(direct), "equal": direct == parts})
+            closed = all(
+                2 * _kept_up_to(n, window) == n // window * window * (window + 1) + n % window * (n % window + 1)
+                for n in range(1, horizon + 1)
+            )
+            rows.append({"N": horizon, "K": window, "kept": str(direct), "equal": direct == parts and closed})
             kept.append(direct)
         rows[-1]["monotone"] = all(a <= b for a, b in pairwise(kept))
         rising = [((horizon - 1) % window + 1) for window in range(1, horizon + 1)]  # final loss: all weight on t = N
@@ -349,7 +358,9 @@ BY_PARTS = Claim(
     title="A7: sum_t r_K(t) w_t h_t = sum_n e_n P_K(n), by the definition of r_K itself",
     source="derived here (sheet section 1.3)",
     statement=(
-        "Abel's summation with P_K(n) = sum_{t<=n} r_K(t), and |G_N,K| non-decreasing in K, for random falls e_n >= 0."
+        "Abel's summation with P_K(n) = sum_{t<=n} r_K(t) = m K (K+1)/2 + b (b+1)/2, and |G_N,K| non-decreasing in "
+        "K, "
+        "for random falls e_n >= 0."
     ),
     kind="identity",
     scope="seven horizons N <= 30, all K = 1..N, one random rational sequence each",
