@@ -7,7 +7,12 @@ and returns a MetaGradient that says what it estimates.
 from l2o_theory.metagradients.checkpointing import checkpointed as checkpointed
 from l2o_theory.metagradients.estimate import Diagnostics as Diagnostics
 from l2o_theory.metagradients.estimate import MetaGradient as MetaGradient
+from l2o_theory.metagradients.evolution import antithetic_es as antithetic_es
+from l2o_theory.metagradients.evolution import es as es
+from l2o_theory.metagradients.evolution import pes as pes
 from l2o_theory.metagradients.forward import forward as forward
+from l2o_theory.metagradients.gaussian_moments import Moments as Moments
+from l2o_theory.metagradients.gaussian_moments import evolution_moments as evolution_moments
 from l2o_theory.metagradients.implicit import implicit as implicit
 from l2o_theory.metagradients.objective import Batches as Batches
 from l2o_theory.metagradients.objective import MetaObjective as MetaObjective
@@ -29,14 +34,19 @@ __all__ = [
     "Episode",
     "MetaGradient",
     "MetaObjective",
+    "Moments",
     "Sweep",
     "Trajectory",
+    "antithetic_es",
     "checkpointed",
     "detached_params",
+    "es",
+    "evolution_moments",
     "first_order",
     "forward",
     "implicit",
     "log_renormalised",
+    "pes",
     "reverse",
     "truncated",
     "unroll",
