@@ -35,6 +35,10 @@ COLOURS: Mapping[str, str] = {
     "renormalised float64": "#00734D",
     "train-by-train": "#C8443C",
     "train-by-validation": "#2F9090",
+    "gradient descent": "#5A5A5A",
+    "best constant step": "#E0218A",
+    "Nesterov": "#6B4A1B",
+    "step-size network": "#4B2FD0",
 }
 """One colour per method, distinguishable with colour-vision deficiency; black is the theory's exact value."""
 

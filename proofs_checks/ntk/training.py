@@ -108,7 +108,7 @@ def _to_zero(seed: int) -> Measurement:
     from l2o_theory.optimizers.constant_step import one_step_floor
 
     floor, primal = dual_floor(_programs()), one_step_floor(_programs())
-    single = _trained(1e-7, 100, 50.0, 1)
+    single = _trained(1e-9, 100, 50.0, 1)
     long = _trained(1e-5, 300)
     early, late = long.losses[100], long.losses[300]
     rows = [
@@ -139,7 +139,7 @@ def _above_floor(seed: int) -> Measurement:
 
     floor, best = one_step_floor(_programs()), best_constant_step(_programs(), 1)
     rows = []
-    for rate, scale in ((1e-7, 50.0), (1e-5, 50.0), (1e-5, 5.0)):
+    for rate, scale in ((1e-9, 50.0), (1e-10, 50.0), (1e-6, 5.0)):
         run = _trained(rate, 50, scale, 1)
         rows.append({"rate": rate, "e": scale, "predicted": f">= {floor:.3f}", "observed": min(run.losses)})
     rows.append({"rate": "constant factor", "e": best.factor, "predicted": f">= {floor:.3f}", "observed": best.loss})
