@@ -121,6 +121,8 @@ class TruncatedDescent:
     ) -> tuple[Fraction, Fraction]:
         """Rationals (low, high), at most 10^-digits of `high` apart: meta-gradient < 0 at low, >= 0 at high, certainly.
 
+        Both are 1/l where there is a single eigenvalue.
+
         Of the exact orders this is the only change of sign there is. A first-order meta-gradient may have several; of
         these it is the first that a walk from 1/(2L) upwards in relative steps of 0.1 percent sees.
 
@@ -135,25 +137,29 @@ class TruncatedDescent:
         def is_high(eta: Fraction) -> bool:
             return bool(self._exactly(formula, eta, horizon, window, 2) >= 0)
 
-        largest, *_, smallest = (*self.spectrum.exact.eigenvalues, self.spectrum.exact.eigenvalues[-1])
-        low, high = 1 / largest, 1 / smallest
+        values = self.spectrum.exact.eigenvalues
+        low, high = 1 / values[0], 1 / values[-1]
         if first_order:
-            low, high = self._first_change(horizon, window, low / 2)
-        if is_high(low):
+            low, high = self._first_change(horizon, window, is_high)
+        elif is_high(low):
             return low, low  # a single eigenvalue: the root is 1/l
         while high - low > high / 10**digits:
             middle = ((low + high) / 2).limit_denominator(10 ** (digits + 3))
             low, high = (low, middle) if is_high(middle) else (middle, high)
         return low, high
 
-    def _first_change(self, horizon: int, window: int | None, start: Fraction) -> tuple[Fraction, Fraction]:
-        """Neighbours on a grid between which the first-order meta-gradient passes from - to +, in floats."""
-        grid = np.geomspace(float(start), float(start) * _REACH, _SCAN)
+    def _first_change(
+        self, horizon: int, window: int | None, is_high: Callable[[Fraction], bool]
+    ) -> tuple[Fraction, Fraction]:
+        """Neighbours on a grid, seen in floats and certain, between which the first-order gradient goes from - to +."""
+        start = float(Fraction(1, 2) / self.spectrum.exact.eigenvalues[0])
+        grid = np.geomspace(start, start * _REACH, _SCAN)
         values = self.first_order(grid, horizon, window)
-        turns = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
-        if not turns.size:
-            raise InputError(f"no change of sign was seen up to {grid[-1]:.4g}; look at first_order on a grid")
-        return Fraction(grid[turns[0]]), Fraction(grid[turns[0] + 1])
+        for turn in np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0)):
+            low, high = Fraction(grid[turn]), Fraction(grid[turn + 1])
+            if not is_high(low) and is_high(high):
+                return low, high
+        raise InputError(f"no change of sign was seen up to {grid[-1]:.4g}; look at first_order on a grid")
 
     def optimal_step_size(self, horizon: int, window: int | None = None, *, first_order: bool = False) -> float:
         """The step size at which the meta-gradient vanishes, to float64; see `step_size_bracket`.

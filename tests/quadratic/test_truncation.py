@@ -268,6 +268,28 @@ def test_in_the_class_the_bias_falls_with_the_window(
     assert all(0 <= after <= before < 1 for before, after in pairwise(biases))
 
 
+@settings(deadline=None, derandomize=True, max_examples=80)
+@given(
+    pairs=st.lists(st.tuples(small, small), min_size=1, max_size=4),
+    eta=st.fractions(F(1, 50), F(5), max_denominator=50),
+    horizon=st.integers(1, 40),
+    data=st.data(),
+)
+def test_floats_have_the_accuracy_of_their_terms(
+    pairs: list[tuple[Fraction, Fraction]], eta: Fraction, horizon: int, data: st.DataObject
+) -> None:
+    window = data.draw(st.integers(1, horizon))
+    descent = TruncatedDescent(*zip(*pairs, strict=True))
+    exact = descent.meta_gradient(eta, horizon, window, digits="exact")
+    size = sum(
+        kept_steps(t, window) * value**2 * weight * abs(1 - eta * value) ** (2 * t - 1)
+        for value, weight in pairs
+        for t in range(1, horizon + 1)
+    )
+    # each term has a dozen roundings; where terms of both signs cancel, the error is that of the terms
+    assert abs(F(descent.meta_gradient(eta, horizon, window)) - exact) <= F(1, 10**14) * size
+
+
 def test_arguments_broadcast() -> None:
     descent = TruncatedDescent([1, "1/10"], [1, 4])
     table = descent.relative_bias(np.array([0.1, 0.5, 1.5])[:, None, None], np.array([20, 60])[:, None], [1, 5, 20])
@@ -302,3 +324,10 @@ def test_bad_input_is_refused_in_one_line(call: object) -> None:
     with pytest.raises(InputError) as refusal:
         call()  # type: ignore[operator]
     assert "\n" not in str(refusal.value)
+
+
+def test_a_first_order_root_lies_between_certain_signs() -> None:
+    descent, task = TruncatedDescent([1, "1/50"], [1, 1]), ([F(1), F(1, 50)], [F(1), F(1)])
+    low, high = descent.step_size_bracket(25, 7, first_order=True, digits=12)
+    assert unrolled(*task, low, 25, 7, first_order=True) < 0 <= unrolled(*task, high, 25, 7, first_order=True)
+    assert high != descent.step_size_bracket(25, 7, digits=12)[1]  # the exact order has another root
