@@ -29,6 +29,10 @@ def reproduce(
     json: options.Json = False,
     quiet: options.Quiet = False,
     fresh: options.Fresh = False,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", help="cpu or cuda, where an experiment trains networks.", show_default=False),
+    ] = None,
 ) -> None:
     """Redraw figures (PDF, PNG and the numbers behind them as CSV) and compare them with their predictions."""
     from l2o_theory.cli.output import Output
@@ -44,7 +48,7 @@ def reproduce(
     for name in chosen:
         with _told(output, name) as progress:
             result = experiment.reproduce(
-                name, out=out / "figures", seed=seed, quick=quick, fresh=fresh, progress=progress
+                name, out=out / "figures", seed=seed, quick=quick, fresh=fresh, device=device, progress=progress
             )
         results.append(result)
         _print(output, result)

@@ -82,6 +82,7 @@ def reproduce(
     seed: int | None = None,
     quick: bool = False,
     fresh: bool = False,
+    device: str | None = None,
     progress: Progress | None = None,
 ) -> ExperimentResult:
     """Run one experiment and compare it with its predictions.
@@ -95,6 +96,7 @@ def reproduce(
         seed: replaces the seed of config.toml; predictions tied to a seed apply only to that one.
         quick: apply the [quick] table of config.toml: a smaller run for tests.
         fresh: recompute everything.
+        device: replaces every entry of config.toml named `device`; experiments without one run as ever.
         progress: see `Progress`.
 
     Raises:
@@ -106,6 +108,8 @@ def reproduce(
     source = _find(name)
     plugin = _load(source)
     config = load_configuration(source / "config.toml", plugin.PARAMETERS, seed=seed, quick=quick)
+    if device is not None:
+        config = {**config, **{entry: device for entry in config if entry.endswith(".device")}}
     expectations = load_expectations(source / "expected.toml")
     folder = Path(out) / source.name
     # Fails before any work if the folder cannot be written, and a killed run does not pass for the one before it.
