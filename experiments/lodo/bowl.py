@@ -291,7 +291,7 @@ def _errors(config: Configuration, out: Path, errors: dict[Any, Any]) -> tuple[P
     columns: dict[str, list[Any]] = {"bowl": [], "beta": [], "evaluations": [], "run": [], "error": []}
     with Canvas(1, 2, height=2.5, seed=config["seed"], caption=caption) as canvas:
         large, small = canvas.axes[0]
-        shades = ("LODO, another setting", "LODO", "meta-descent, far start")
+        shades = ("meta-descent, near start", "meta-descent", "meta-descent, far start")
         for place, (name, rows) in enumerate(errors.items()):
             beta = config["lodo.triple"][2] if name == "LODO" else name
             axes = large if name == "LODO" else small

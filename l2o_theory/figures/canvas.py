@@ -39,13 +39,12 @@ COLOURS: Mapping[str, str] = {
     "best constant step": "#E0218A",
     "Nesterov": "#6B4A1B",
     "step-size network": "#4B2FD0",
-    "LODO": "#0072B2",
-    "LODO, another setting": "#6DB3DE",
-    "Adam": "#D55E00",
-    "Yogi": "#E0A100",
-    "RMSprop": "#A3338B",
-    "Momentum": "#00734D",
-    "L-BFGS": "#8A5A2B",
+    "LODO": "#1F8A00",
+    "Adam": "#F5A070",
+    "Yogi": "#F28CF2",
+    "RMSprop": "#B000F0",
+    "Momentum": "#12C4F0",
+    "L-BFGS": "#8A1500",
 }
 """One colour per method, distinguishable with colour-vision deficiency; black is the theory's exact value."""
 
