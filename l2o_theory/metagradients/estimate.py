@@ -15,9 +15,9 @@ from l2o_theory.problems.trees import registered, tensors
 
 
 def sizes(trees: Sequence[object]) -> Tensor:
-    """Largest absolute entry of each tree, NaN where it holds one; all have the same structure. Shape (len(trees),)."""
+    """Largest absolute entry of each tree (detached, one structure), NaN if it holds one. Shape (len(trees),)."""
     columns = zip(*[tensors(tree) for tree in trees], strict=True)
-    stacked = (torch.stack([leaf.detach() for leaf in column]) for column in columns)
+    stacked = (torch.stack(column) for column in columns)
     rows = (leaf.reshape(leaf.shape[0], -1) for leaf in stacked)
     return torch.stack([torch.linalg.vector_norm(leaf, ord=math.inf, dim=1) for leaf in rows]).amax(0)
 

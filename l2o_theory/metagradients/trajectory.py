@@ -169,9 +169,11 @@ def roll(
     judge = objective if objective is not None and objective.is_validation else None
 
     def judged(step: int, params: Params) -> None:
-        if judge is not None and judge.reads(step, steps):
+        if judge is None:
+            return
+        if judge.reads(step, steps):
             path.judged.append(scalar_loss(judge.problem or problem, params, batch_at(judge.batches, step)))
-        elif judge is not None:
+        else:
             path.judged.append(path.losses[-1].detach())  # holds the place; never read
 
     for step in range(first, last):
