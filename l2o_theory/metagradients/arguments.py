@@ -42,7 +42,7 @@ def check_params(name: str, params: Params) -> None:
 
 
 def check_alike(**trees: object) -> None:
-    """Raise InputError unless all floating tensors of the trees have one dtype and all tensors one device."""
+    """Raise InputError unless all floating tensors of the trees have one dtype and one device."""
     seen: dict[tuple[torch.dtype, torch.device], str] = {}
     for name, tree in trees.items():
         for leaf in tensors(tree):
@@ -50,7 +50,9 @@ def check_alike(**trees: object) -> None:
                 seen.setdefault((leaf.dtype, leaf.device), name)
     if len(seen) > 1:
         kinds = ", ".join(f"{name}: {dtype} on {device}" for (dtype, device), name in seen.items())
-        raise InputError(f"meta-parameters, start and state must share one dtype and one device, got {kinds}; use .to")
+        raise InputError(
+            f"meta-parameters, start, state and batch must share one dtype and one device, got {kinds}; use .to"
+        )
 
 
 def _same(before: Tensor, after: Tensor) -> bool:

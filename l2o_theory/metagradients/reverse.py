@@ -87,6 +87,16 @@ def reverse(
 
     Time of a few unrolls whatever the number of meta-parameters; memory grows like N (`checkpointed`: like sqrt(N)).
 
+    Example:
+        >>> from l2o_theory.optimizers import GradientDescent
+        >>> from l2o_theory.problems import Quadratic
+        >>> rule, problem = GradientDescent(), Quadratic([1.0], start=[1.0])
+        >>> found = reverse(rule, problem, rule.meta(0.1), 20, start=problem.init())
+        >>> round(found.gradient["step_size"].item(), 8)  # -sum_t t 0.9^(2t-1)
+        -23.16195528
+        >>> found.estimates
+        'the derivative of the meta-objective, without bias'
+
     Args:
         rule: the optimizer.
         problem: the optimizee.

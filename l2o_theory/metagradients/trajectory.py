@@ -220,8 +220,9 @@ def check_arguments(
     if objective is not None:
         objective.check(steps)
     state = rule.init(detached(params)) if state is None else state
-    check_alike(meta=meta, start=params, state=state)
-    _, gradient = loss_and_gradient(problem, detached(params), batch_at(batches, 0), connected=False)
+    batch = batch_at(batches, 0)
+    check_alike(meta=meta, start=params, state=state, batch=batch)
+    _, gradient = loss_and_gradient(problem, detached(params), batch, connected=False)
     check_rule(rule, params, gradient, state, meta)
 
 
@@ -249,7 +250,7 @@ def unroll(
         steps: N >= 1.
         start: x_0, or a function phi -> x_0.
         state: h_0; rule.init(x_0) where None.
-        batches: t -> b_t; None where the loss needs none.
+        batches: t -> b_t, the same each time it is asked for the same t; None where the loss needs none.
         window: K; before steps K, 2K, ... the iterate is detached. None: never.
         detach: with the iterate detach "all" of the state, or "params" alone.
         order: 1 treats all inner gradients as constants.

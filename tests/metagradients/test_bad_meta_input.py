@@ -51,6 +51,12 @@ def test_tensors_that_do_not_fit(meta: Any, start: Any, message: str) -> None:
             estimator(Descent(), PROBLEM, meta, 3, start=start)
 
 
+def test_batches_of_another_dtype() -> None:
+    batch = (torch.ones(5, 3), torch.ones(5))
+    with pytest.raises(InputError, match=r"batch: torch\.float32"):
+        reverse(HeavyBall(), Regression(), BOTH, 3, start=Regression().init(), batches=lambda t: batch)
+
+
 class ChangesState(HeavyBall):
     def update(self, params: Any, grads: Any, state: Any, meta: Any) -> Any:
         state.mul_(meta["beta"]).sub_(meta["alpha"] * grads)
