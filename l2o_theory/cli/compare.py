@@ -73,6 +73,8 @@ def compare(
     budget: Effort = options.Budget.quick,
     seed: options.Seed = 0,
     jobs: options.Jobs = options.CORES,
+    device: options.DeviceOption = options.Device.cpu,
+    dtype: options.DtypeOption = options.Dtype.float64,
     out: options.Out = options.RESULTS,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -84,13 +86,16 @@ def compare(
 
     output = Output(json_wanted=json, quiet=quiet)
     began = time.perf_counter()
-    request = requests.Request.parsed(steps, grid, tasks or _TASKS[budget], tests, split, seed, jobs, out, fresh)
+    arithmetic = requests.Arithmetic(jobs, device.value, dtype.value)
+    request = requests.Request.parsed(steps, grid, tasks or _TASKS[budget], tests, split, seed, arithmetic, out, fresh)
     try:
         if data is None:
             _refuse_alone(target, "--target", "--data")
             found = requests.sampled(request, dimension or 1000, samples or "500", noise or "1", output)
         else:
             _refuse_alone(dimension, "--dimension", "sampled tasks; --data has its own number of features")
+            _refuse_alone(None if device == "cpu" else device, f"--device {device}", "sampled tasks; --data needs none")
+            _refuse_alone(None if dtype == "float64" else dtype, f"--dtype {dtype}", "sampled tasks; --data is float64")
             found = requests.on_data(request, data, target, samples, noise, output)
     except KeyboardInterrupt:
         output.insist("stopped; what was measured is stored: run the same command again to continue")
@@ -126,6 +131,8 @@ def _finish(request: Request, found: Found, output: Output, seconds: float) -> N
             "tasks": request.tasks,
             "tests": request.tests if found.data is None else None,
             "seed": request.seed,
+            "device": request.arithmetic.device,
+            "dtype": request.arithmetic.dtype,
             "data": found.data,
             "files": [str(path) for path in files],
             "stored": None if found.store is None else {"reused": found.store.reused, "computed": found.store.computed},

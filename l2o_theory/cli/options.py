@@ -17,6 +17,20 @@ class Budget(StrEnum):
     full = "full"
 
 
+class Device(StrEnum):
+    """Where arrays live."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Dtype(StrEnum):
+    """Type of floating-point numbers."""
+
+    float64 = "float64"
+    float32 = "float32"
+
+
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 """Processor cores this process may use."""
 
@@ -43,6 +57,8 @@ Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of resul
 BudgetOption = Annotated[Budget, typer.Option("--budget", help="quick: seconds per claim; full: a minute and more.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="The one seed of the run.")]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Worker processes.", show_default="cores")]
+DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute; cuda needs a GPU and torch for it.")]
+DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Numbers that data consist of; sums stay float64.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, words on standard error.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what needs attention, and the last line.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start anew instead of using what is stored.")]

@@ -16,8 +16,18 @@ from l2o_theory.least_squares.outcome import Compared, Protocol
 from l2o_theory.least_squares.phase_diagram import crossing
 from l2o_theory.least_squares.regression import Regression, read_table, standardise
 from l2o_theory.least_squares.splits import compare_splits, refuse_without_test_rows
+from l2o_theory.least_squares.sweep import parse_device
 from l2o_theory.store.cells import Cells, identity_of
 from l2o_theory.store.results import Results
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """Worker processes, device and type of the features; see `sweep`."""
+
+    jobs: int
+    device: str
+    dtype: str
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ class Request:
     tests: int
     split: str | None
     seed: int
-    jobs: int
+    arithmetic: Arithmetic
     out: Path
     fresh: bool
 
@@ -43,7 +53,7 @@ class Request:
         tests: int,
         split: str | None,
         seed: int,
-        jobs: int,
+        arithmetic: Arithmetic,
         out: Path,
         fresh: bool,
     ) -> Request:
@@ -58,7 +68,7 @@ class Request:
         step_sizes = tuple(sorted(parse_range(grid, "--grid")))
         if not step_sizes[0] > 0:
             raise InputError(f"--grid must hold positive step sizes, got {step_sizes[0]:g}; raise its start")
-        return cls(horizons, step_sizes, tasks, tests, split, seed, jobs, out, fresh)
+        return cls(horizons, step_sizes, tasks, tests, split, seed, arithmetic, out, fresh)
 
     def protocol(self, dimension: int, samples: float, noise: float, steps: int) -> Protocol:
         """One cell, with the split that these samples get.
@@ -103,6 +113,8 @@ def sampled(request: Request, dimension: int, samples: str, noise: str, output: 
         (n, sigma): [request.protocol(dimension, n, sigma, steps) for steps in request.steps] for n, sigma in places
     }
     predicted = {place: [predict(protocol, request.grid) for protocol in protocols[place]] for place in places}
+    arithmetic = request.arithmetic
+    parse_device(arithmetic.device)  # before the store is made
     store = Cells(request.out / "cells", identity_of("least_squares"), fresh=request.fresh)
     cells: list[Compared] = []
     with Stages(output, len(places), request.tasks + request.tests) as stages:
@@ -114,13 +126,17 @@ def sampled(request: Request, dimension: int, samples: str, noise: str, output: 
                     tasks=request.tasks,
                     tests=request.tests,
                     seed=request.seed,
-                    jobs=request.jobs,
+                    jobs=arithmetic.jobs if arithmetic.device == "cpu" else 1,  # processes would share the device
+                    device=arithmetic.device,
+                    dtype=arithmetic.dtype,
                     cells=store,
                     progress=advance,
                 )
             cells += [Compared(*cell) for cell in zip(protocols[n, sigma], predicted[n, sigma], outcomes, strict=True)]
     effort = f"{request.tasks} tasks to tune on, {request.tests} fresh ones to test on"
-    headline = (f"d = {dimension}, {effort}; predicted: limit of large d",)
+    kind = "" if arithmetic.dtype == "float64" else f" {arithmetic.dtype} features;"
+    place = "" if arithmetic.device == "cpu" else f" computed on {arithmetic.device};"
+    headline = (f"d = {dimension}, {effort};{kind}{place} predicted: limit of large d",)
     return Found(cells, headline, _crossings([cell.protocol for cell in cells]), None, store)
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, Protocol
 
 from l2o_theory.errors import InputError
@@ -21,6 +25,7 @@ CELL = 10
 
 _VERSION = "sweep 3"  # raise it when the numbers of a cell change, so that stored ones are not mixed with new ones
 _WORK = 2**25  # bytes of work arrays that do not grow with the sweep
+_WATCH = 0.5  # seconds between two looks of a worker at its parent
 
 
 class Cells(Protocol):
@@ -160,8 +165,21 @@ def _fresh(order: Order, ranges: Sequence[Range], jobs: int) -> Iterator[tuple[R
 
     with parallel_config(backend="loky", inner_max_num_threads=1):
         pool = Parallel(n_jobs=workers, return_as="generator_unordered")
-        yield from pool(delayed(_placed)(order, place) for place in ranges)
+        yield from pool(delayed(_placed)(order, place, os.getpid()) for place in ranges)
 
 
-def _placed(order: Order, place: Range) -> tuple[Range, dict[str, Array]]:
+def _placed(order: Order, place: Range, parent: int) -> tuple[Range, dict[str, Array]]:
+    _end_with(parent)
     return place, order.compute(*place)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """See, once in a worker, that it ends with its parent: workers of loky outlive one that is killed."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -66,6 +66,8 @@ def measure(
     seed: int,
     sampler: Sampler = "plain",
     jobs: int = 1,
+    device: str = "cpu",
+    dtype: str = "float64",
     cells: Cells | None = None,
     progress: Callable[[int], None] = lambda tasks: None,
 ) -> list[Outcome]:
@@ -81,6 +83,8 @@ def measure(
         seed: of the run.
         sampler: "plain" or "reduced", see `sweep`.
         jobs: worker processes.
+        device: "cpu" or a torch device, see `sweep`.
+        dtype: of the features, see `sweep`.
         cells: where finished parts of the sweep are kept.
         progress: called with the number of tasks just finished.
 
@@ -93,7 +97,16 @@ def measure(
     steps = [protocol.steps for protocol in protocols]
     distribution = TaskDistribution(protocols[0].dimension, noise)
     alike = partial(
-        sweep, distribution, samples=samples, steps=steps, seed=seed, sampler=sampler, jobs=jobs, cells=cells
+        sweep,
+        distribution,
+        samples=samples,
+        steps=steps,
+        seed=seed,
+        sampler=sampler,
+        jobs=jobs,
+        device=device,
+        dtype=dtype,
+        cells=cells,
     )
     freeze = _FREEZE * max(noise, 1.0) / noise if noise > 0 else None
     with np.errstate(over="ignore", invalid="ignore"):

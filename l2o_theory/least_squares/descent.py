@@ -17,7 +17,17 @@ from typing import Any
 
 import numpy as np
 
-from l2o_theory.least_squares.lanczos import Batch, Directions, Krylov, cast, join, namespace, project, zeros_beside
+from l2o_theory.least_squares.lanczos import (
+    Batch,
+    Directions,
+    Krylov,
+    beside,
+    cast,
+    join,
+    namespace,
+    project,
+    zeros_beside,
+)
 from l2o_theory.least_squares.tasks import Array, Task
 
 _BLOCK = 2**16  # entries of a work array, so that a handful of them stay in a processor's cache
@@ -112,7 +122,7 @@ class Runs:
 
     def _block(self, step_sizes: Array, steps: Array, radius: float | None) -> dict[str, Array]:
         krylov, xp = self.krylov, namespace(self.krylov.residual)
-        sizes = zeros_beside(krylov.residual, len(step_sizes)) + xp.asarray(step_sizes).reshape(-1)
+        sizes = beside(krylov.residual, step_sizes)
         decay = 1 - sizes[:, None] * krylov.eigenvalues[:, None, :]
         first = sizes[:, None] * krylov.gains[:, None, :]
         residual = xp.broadcast_to(krylov.residual[:, None, :], decay.shape) + 0.0

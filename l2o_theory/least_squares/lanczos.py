@@ -226,6 +226,13 @@ def zeros_beside(array: Batch, *shape: int) -> Batch:
     return namespace(array).zeros(shape, dtype=namespace(array).float64, device=array.device)
 
 
+def beside(array: Batch, values: Any) -> Batch:
+    """`values` in float64 where the array lives."""
+    if isinstance(array, np.ndarray):
+        return np.asarray(values, dtype=np.float64)
+    return namespace(array).as_tensor(values, dtype=namespace(array).float64, device=array.device)
+
+
 def _normalise(vectors: Batch, smallest: Any) -> tuple[Batch, Batch]:
     """Unit vectors (m, 1, d) and their lengths (m, 1, 1); 0 and 0 where the length is not above `smallest`."""
     size = (vectors @ vectors.swapaxes(-1, -2)) ** 0.5

@@ -145,7 +145,7 @@ def sweep(
         freeze_radius(freeze, distribution.noise),
         _parse_sampler(sampler, distribution, device),
         np.dtype(parse_dtype(dtype)).name,
-        _parse_device(device),
+        parse_device(device),
     )
     count, jobs = parse_count(tasks, "tasks"), parse_count(jobs, "jobs")
     refuse_excess(order, count, jobs, memory)
@@ -167,7 +167,12 @@ def _parse_sampler(sampler: Sampler, distribution: TaskDistribution, device: str
     return sampler
 
 
-def _parse_device(device: str) -> str:
+def parse_device(device: str) -> str:
+    """The device itself, if arrays can live there.
+
+    Raises:
+        InputError: torch does not have it.
+    """
     if device != "cpu":
         import torch  # imported here: only a device other than the processor needs it
 

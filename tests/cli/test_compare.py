@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import math
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_diabetes
 
 from l2o_theory.cli.comparison import _with_error
@@ -89,6 +92,49 @@ def test_the_measurement_is_what_plain_gradient_descent_gives(call):
         assert cell["measured"][objective]["test_rmse"] == pytest.approx(np.sqrt(np.mean(squares)), rel=1e-9)
         # planted fault: without the label noise the error would be smaller
         assert cell["measured"][objective]["test_rmse"] > 1.01 * np.sqrt(np.mean(squares) - 0.49)
+
+
+def test_float32_draws_and_passes_over_float32(call):
+    from l2o_theory.least_squares.tasks import TaskDistribution
+
+    options = ["--dimension", "12", "--samples", "8", "--noise", "0.7", "--steps", "5", "--tasks", 4, "--tests", 3]
+    document = json.loads(call("compare", *options, "--grid", "0.2", "--dtype", "float32", "--json").out)
+    found = document["cells"][0]["measured"]["train_by_train"]["test_rmse"]
+    assert (document["dtype"], document["device"]) == ("float32", "cpu")
+    wanted = {}
+    for dtype in ("float32", "float64"):
+        squares = []
+        for index in range(4, 7):
+            task, w = TaskDistribution(12, 0.7).task(8, seed=0, index=index, dtype=dtype), np.zeros(12)
+            for _ in range(5):
+                w = w + 0.2 * task.features.T @ (task.labels - task.features @ w) / 8
+            squares.append(np.sum((w - task.w_star) ** 2) + 0.49)
+        wanted[dtype] = np.sqrt(np.mean(squares))
+    assert found == pytest.approx(wanted["float32"], rel=1e-5)  # float32 products: 6e-8 each, some tens of them
+    assert found != pytest.approx(wanted["float64"], rel=1e-3)  # the planted fault: another draw
+    # what was stored for one type is not taken for the other
+    assert json.loads(call("compare", *options, "--grid", "0.2", "--json").out)["stored"]["reused"] == 0
+    assert "float32 features" in call("compare", *options, "--grid", "0.2", "--dtype", "float32").out
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens where CUDA is missing")
+def test_a_missing_gpu_is_said_before_any_work(call, tmp_path):
+    answer = call("compare", *SMALL, "--device", "cuda")
+    assert answer.code == 2
+    (line,) = answer.err.splitlines()
+    assert line == "error: device 'cuda' is not available to torch here; use \"cpu\""
+    assert answer.out == ""
+    assert not (tmp_path / "l2o_results").exists()
+
+
+@pytest.mark.gpu
+def test_cuda_gives_the_same_table(call):
+    found = json.loads(call("compare", *SMALL, "--device", "cuda", "--json").out)
+    wanted = json.loads(call("compare", *SMALL, "--json").out)
+    assert found["device"] == "cuda"
+    for objective in ("train_by_train", "train_by_validation"):
+        pair = [document["cells"][0]["measured"][objective] for document in (found, wanted)]
+        assert pair[0]["test_rmse"] == pytest.approx(pair[1]["test_rmse"], rel=1e-9)
 
 
 def _errors(task, rows, held, eta):
@@ -184,6 +230,8 @@ DATA = "a,b,y\n" + "\n".join(f"{k},{k * k % 7},{k + k % 3}" for k in range(20)) 
         (["--steps", "0"], "--steps must be at least 1"),
         (["--grid", "0:1:3"], "positive step sizes"),
         (["--target", "y"], "--target goes with --data"),
+        (["--data", "d.csv", "--device", "cuda"], "--device cuda goes with sampled tasks"),
+        (["--data", "d.csv", "--dtype", "float32"], "--dtype float32 goes with sampled tasks"),
         (["--data", "absent.csv"], "no file absent.csv"),
         (["--data", "d.csv", "--dimension", "5"], "--dimension goes with sampled tasks"),
         (["--data", "d.csv", "--samples", "20"], "below the 20 rows"),
@@ -220,13 +268,13 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_work(call, tmp_pa
         assert answer.out == ""
 
 
-def start(out: Path, *more: str) -> subprocess.Popen[str]:
+def start(out: Path, *more: str, session: bool = False) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "l2o_theory.cli.main", "compare", *SMALL, "--noise", "0.25:4:log5", "--out", out]
-    return subprocess.Popen([*command, *more], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen([*command, *more], stdout=subprocess.PIPE, text=True, start_new_session=session)
 
 
-def finish(out: Path) -> dict:
-    process = start(out, "--json", "--quiet")
+def finish(out: Path, *more: str) -> dict:
+    process = start(out, *more, "--json", "--quiet")
     document, _ = process.communicate()
     assert process.returncode == 0
     return json.loads(document)
@@ -252,6 +300,45 @@ def test_a_run_killed_twice_gives_the_same_table_and_computes_nothing_twice(tmp_
     after = {path.name: path.stat().st_mtime_ns for path in (out / "cells").glob("*.npz")}
     assert {name: after[name] for name in before} == before
     assert (out / "compare" / "cells.csv").read_bytes() == (tmp_path / "calm" / "compare" / "cells.csv").read_bytes()
+
+
+def living(session: int) -> list[str]:
+    """Processes of a session that have not ended, as /proc lists them."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # ended meanwhile
+            state, _, _, own = stat.read_text().rpartition(")")[2].split()[:4]
+            if int(own) == session and state != "Z":
+                found.append(stat.parent.name)
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for orphans in /proc")
+def test_a_run_of_two_processes_is_killed_in_the_middle_of_a_sweep(tmp_path):
+    many = ["--tasks", "150", "--noise", "0.5,2"]  # 15 cells and 2 for the test, for each noise
+    calm, cells = finish(tmp_path / "calm", *many), tmp_path / "killed" / "cells"
+    process = start(tmp_path / "killed", *many, "--jobs", "2", session=True)
+    deadline = time.monotonic() + 120
+    while len(list(cells.glob("*.npz"))) < 3:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    assert len(living(process.pid)) >= 3  # itself and two workers
+    process.kill()
+    assert "[" not in process.communicate()[0]  # before the first stage was done
+    before = {path.name: path.stat().st_mtime_ns for path in cells.glob("*.npz")}
+    assert 3 <= len(before) < 17
+    while living(process.pid):  # the workers see that nobody waits for them
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert {path.name: path.stat().st_mtime_ns for path in cells.glob("*.npz")} == before
+    resumed = finish(tmp_path / "killed", *many, "--jobs", "2")
+    assert resumed["cells"] == calm["cells"]
+    assert resumed["stored"] == {"reused": len(before), "computed": calm["stored"]["computed"] - len(before)}
+    after = {path.name: path.stat().st_mtime_ns for path in cells.glob("*.npz")}
+    assert {name: after[name] for name in before} == before
+    tables = [(tmp_path / name / "compare" / "cells.csv").read_bytes() for name in ("calm", "killed")]
+    assert tables[0] == tables[1]
 
 
 def test_an_interrupted_run_says_how_to_go_on(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from l2o_theory.errors import InputError
+from l2o_theory.least_squares import descent
 from l2o_theory.least_squares.descent import Runs, runs_of
 from l2o_theory.least_squares.tasks import Array, Task, TaskDistribution
 from l2o_theory.least_squares.trajectories import freeze_radius, gradient_descent
@@ -171,6 +172,23 @@ def test_torch_gives_the_same_numbers() -> None:
     found = runs.measure(SIZES, steps, 40.0)
     for name, values in wanted.items():
         np.testing.assert_allclose(found[name], values, rtol=NEAR)
+
+
+@pytest.mark.parametrize("shape", ["wide", "tall", "covariance"])
+@pytest.mark.parametrize("last", [5, 40])
+def test_every_tensor_lives_on_the_device(shape: str, last: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # "meta" tensors have a place and no numbers, and refuse company from another place, as those on a GPU do
+    monkeypatch.setattr(descent, "_to_numpy", lambda tensor: tensor)
+    law = TaskDistribution(10 if shape == "tall" else 60, 1.0, np.eye(60) if shape == "covariance" else None)
+    trained, held_out = zip(*[law.task(40, seed=4, index=k).split(20, 20) for k in range(3)], strict=True)
+    runs = runs_of(trained, last, 40.0, held_out, device="meta")
+    for radius in (40.0, None):
+        found = runs._block(SIZES, np.array([1, 5]), radius)
+        assert {tensor.device.type for tensor in found.values()} == {"meta"}
+        assert found["validation_loss"].shape == (3, 6, 2)
+    monkeypatch.setattr(descent, "beside", lambda _, values: torch.as_tensor(values))  # the planted fault
+    with pytest.raises(RuntimeError, match="device"):
+        runs._block(SIZES, np.array([1, 5]), None)
 
 
 @pytest.mark.gpu
