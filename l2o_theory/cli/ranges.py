@@ -47,7 +47,7 @@ def parse_one(text: str, name: str) -> float:
     """
     values = parse_range(text, name)
     if len(values) != 1:
-        raise InputError(f"{name} must be one value here, got {text!r}; ranges are for --noise and --samples")
+        raise InputError(f"{name} must be one value with --data, got {text!r}; ranges of it are for sampled tasks")
     return values[0]
 
 

@@ -20,6 +20,8 @@ from l2o_theory.least_squares.sweep import parse_device
 from l2o_theory.store.cells import Cells, identity_of
 from l2o_theory.store.results import Results
 
+_FARTHEST = 100_000  # steps; the freeze rule looks at each of them, and the limit takes as many quadrature nodes
+
 
 @dataclass(frozen=True)
 class Arithmetic:
@@ -65,6 +67,10 @@ class Request:
         horizons = sorted(int(value) for value in parse_range(steps, "--steps", whole=True))
         if horizons[0] < 1:
             raise InputError(f"--steps must be at least 1, got {horizons[0]}; raise it")
+        if horizons[-1] > _FARTHEST:
+            raise InputError(
+                f"--steps must be at most {_FARTHEST}, got {horizons[-1]}; every step is looked at: lower it"
+            )
         step_sizes = tuple(sorted(parse_range(grid, "--grid")))
         if not step_sizes[0] > 0:
             raise InputError(f"--grid must hold positive step sizes, got {step_sizes[0]:g}; raise its start")

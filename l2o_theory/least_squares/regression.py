@@ -164,8 +164,10 @@ def _read_npz(path: Path, target: str | None) -> Table:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise InputError(f"cannot read {path} ({error}); save it with numpy.savez(file, X=X, y=y)") from None
+    except OSError as error:
+        raise InputError(f"cannot read {path} ({error.strerror}); check its permissions") from None
+    except (ValueError, EOFError, BadZipFile):  # numpy's own words advise to unpickle what it does not know
+        raise InputError(f"{path} is no .npz file of plain arrays; save it with numpy.savez(file, X=X, y=y)") from None
     if not {"X", "y"} <= set(found):
         raise InputError(f"{path} holds {', '.join(sorted(found)) or 'nothing'}; wanted arrays X and y")
     X, y = _numeric(found["X"], f"{path}: X"), _numeric(found["y"], f"{path}: y")
@@ -199,10 +201,14 @@ def _read_csv(path: Path, target: str | None) -> Table:
     names = first if headed else [f"column {index}" for index in range(1, len(first) + 1)]
     body = rows[1:] if headed else rows
     if len(names) < 2 or not body:
-        raise InputError(f"{path}: wanted at least one row, one feature and a target, got {len(names)} columns")
+        raise InputError(
+            f"{path}: wanted at least 3 rows, one feature and a target, got {len(body)} rows of {len(names)} columns"
+        )
     values = np.array([_row(path, number, row, names) for number, row in body])
     if target is not None and target not in names:
         raise InputError(f"{path} has no column {target!r}; its columns are {', '.join(names)}")
+    if target is not None and names.count(target) > 1:
+        raise InputError(f"{path} has {names.count(target)} columns {target!r}; rename the one to predict")
     place = len(names) - 1 if target is None else names.index(target)
     others = [index for index in range(len(names)) if index != place]
     return Table(values[:, others], values[:, place], tuple(names[index] for index in others), names[place])
@@ -214,9 +220,8 @@ def _row(path: Path, number: int, row: list[str], names: list[str]) -> list[floa
     values = []
     for cell, name in zip(row, names, strict=True):
         if cell.strip() and not _is_number(cell):
-            raise InputError(
-                f"{path}, line {number}: column {name!r} is {cell.strip()!r}, not a number; encode or drop it"
-            )
+            cure = "write a decimal point" if _is_number(cell.replace(",", ".")) else "encode or drop it"
+            raise InputError(f"{path}, line {number}: column {name!r} is {cell.strip()!r}, not a number; {cure}")
         values.append(float(cell) if cell.strip() else math.nan)
     return values
 

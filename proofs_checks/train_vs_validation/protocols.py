@@ -15,6 +15,7 @@ from itertools import pairwise
 import flint
 
 from l2o_theory.claims import Claim, Measurement, Status
+from l2o_theory.errors import PrecisionError
 from l2o_theory.quadratic import setting
 from l2o_theory.rigor.balls import ball, precision
 
@@ -65,6 +66,8 @@ def tuned(slope: Callable[..., flint.arb], g: Fraction, noise: Fraction, steps: 
     while high - low > 2 * WIDTH:
         middle = ((low + high) / 2).limit_denominator(10**12)
         value = slope(g, noise, steps, ball(middle))
+        if not (value < 0 or value > 0):
+            raise PrecisionError(f"the slope at {float(middle)} is not separated from 0 at {BITS} bits; raise BITS")
         low, high = (middle, high) if value < 0 else (low, middle)
     return flint.arb((ball(low) + ball(high)) / 2, float(high - low))
 

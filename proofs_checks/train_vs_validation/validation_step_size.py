@@ -61,6 +61,7 @@ def _monotone(name: str, title: str, text: str, wish: str, sign: str, order: str
                 Step("monotone", f"slope {sign} 0", terms=(times("summed"),)),
             ),
         ),
+        corrects="train_vs_validation/validation_step/single_minimum" if sign == ">=" else None,
         mutations=(
             Mutation("the opposite sign", {"conclusion": f"slope {order} 0"}),
             Mutation(

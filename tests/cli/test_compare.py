@@ -228,6 +228,7 @@ DATA = "a,b,y\n" + "\n".join(f"{k},{k * k % 7},{k + k % 3}" for k in range(20)) 
         (["--split", "0:10"], "does not fit"),
         (["--samples", "0"], "samples must be >= 1"),
         (["--steps", "0"], "--steps must be at least 1"),
+        (["--steps", "100001"], "--steps must be at most 100000"),
         (["--grid", "0:1:3"], "positive step sizes"),
         (["--target", "y"], "--target goes with --data"),
         (["--data", "d.csv", "--device", "cuda"], "--device cuda goes with sampled tasks"),
@@ -236,7 +237,12 @@ DATA = "a,b,y\n" + "\n".join(f"{k},{k * k % 7},{k + k % 3}" for k in range(20)) 
         (["--data", "d.csv", "--dimension", "5"], "--dimension goes with sampled tasks"),
         (["--data", "d.csv", "--samples", "20"], "below the 20 rows"),
         (["--data", "d.csv", "--samples", "500"], "below the 20 rows"),
-        (["--data", "d.csv", "--noise", "1,2"], "one value"),
+        (["--data", "d.csv", "--noise", "1,2"], "one value with --data"),
+        (["--data", "decimal.csv"], "'1,5', not a number; write a decimal point"),
+        (["--data", "d.csv", "--target", "twice"], "no column 'twice'"),
+        (["--data", "twice.csv", "--target", "b"], "2 columns 'b'"),
+        (["--data", "header.csv"], "got 0 rows of 3 columns"),
+        (["--data", "fake.npz"], "no .npz file of plain arrays"),
         (["--data", "d.csv", "--target", "z"], "no column 'z'"),
         (["--data", "constant.csv"], "'a' is constant"),
         (["--data", "text.csv"], "'red', not a number"),
@@ -249,6 +255,10 @@ def test_bad_input_is_one_line_and_leaves_nothing(call, tmp_path, options, words
     (tmp_path / "constant.csv").write_text("a,b,y\n1,2,3\n1,3,4\n1,5,6\n1,0,2\n")
     (tmp_path / "text.csv").write_text(DATA.replace("2,4,4", "2,red,4"))
     (tmp_path / "nan.csv").write_text(DATA.replace("1,1,2", "1,nan,2"))
+    (tmp_path / "decimal.csv").write_text("a;b;y\n1,5;2;3\n2;3;4\n1;0;2\n")
+    (tmp_path / "twice.csv").write_text(DATA.replace("a,b,y", "b,b,y"))
+    (tmp_path / "header.csv").write_text("a,b,y\n")
+    (tmp_path / "fake.npz").write_text("plain text")
     np.savez(tmp_path / "lengths.npz", X=np.ones((5, 2)), y=np.ones(4))
     answer = call("compare", *options)
     assert answer.code == 2
