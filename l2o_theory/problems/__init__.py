@@ -17,6 +17,8 @@ from l2o_theory.problems.problem import Constants as Constants
 from l2o_theory.problems.problem import Params as Params
 from l2o_theory.problems.problem import Problem as Problem
 from l2o_theory.problems.quadratic import Quadratic as Quadratic
+from l2o_theory.problems.quadratic_programs import QuadraticPrograms as QuadraticPrograms
+from l2o_theory.problems.quadratic_programs import least_squares_programs as least_squares_programs
 from l2o_theory.problems.random_quadratics import RandomQuadratics as RandomQuadratics
 from l2o_theory.problems.rosenbrock import Rosenbrock as Rosenbrock
 from l2o_theory.problems.softmax import SoftmaxRegression as SoftmaxRegression
@@ -36,9 +38,11 @@ __all__ = [
     "Params",
     "Problem",
     "Quadratic",
+    "QuadraticPrograms",
     "RandomQuadratics",
     "Rosenbrock",
     "SoftmaxRegression",
+    "least_squares_programs",
     "load_cifar10",
     "load_digits",
     "load_mnist",

@@ -214,6 +214,42 @@ def _without_last_residual_fails() -> bool:
     return bool(weak / residual < actual)
 
 
+def _floor(seed: int) -> Measurement:
+    """Residual along the eigenvector of beta_0, over its floor, for random networks on one ill conditioned "
+    "program."""
+    import torch
+
+    from l2o_theory.metatraining.unrolled_loss import trajectory
+    from l2o_theory.optimizers.step_size_network import StepSizeNetwork
+    from l2o_theory.problems.quadratic_programs import least_squares_programs
+
+    generator = torch.Generator().manual_seed(seed)
+    rows = []
+    for ratio in (1e-4, 1e-6):
+        matrix = torch.tensor([[[0.6, 0.8, 0.0], [0.0, 0.0, ratio**0.5]]], dtype=torch.float64)
+        targets = torch.tensor([[0.1, -1.0]], dtype=torch.float64)  # u, of beta_0, is the second unit vector
+        programs = least_squares_programs(matrix, targets).with_steps(shared=True)
+        first = programs.residual(programs.start)[0]
+        for steps in (1, 5, 20):
+            seen = []
+            for _ in range(30):
+                shapes = ((8, 2), (6, 8), (1, 6))
+                weights = tuple(10 * torch.randn(s, dtype=torch.float64, generator=generator) for s in shapes)
+                x = trajectory(StepSizeNetwork(weights, programs.step_sizes), programs, steps)[0][-1]
+                seen.append(abs(float(programs.residual(x)[0, 1])))
+            least = abs(float(first[1])) - 2 * steps * (programs.beta_0 / programs.beta) ** 0.5 * float(first.norm())
+            rows.append({"beta_0/beta": ratio, "T": steps, "predicted": f">= {least:.6f}", "observed": min(seen)})
+            rows[-1]["slack"] = min(seen) - least
+    moved = min(row["observed"] for row in rows) < 1 - 1e-4
+    return Measurement(
+        holds=all(row["slack"] >= 0 for row in rows),
+        table=tuple(rows),
+        margin=min(row["slack"] for row in rows),
+        arithmetic=f"float64 torch, 180 random networks, seed {seed}",
+        **_faults(the_residual_along_it_never_moves=moved),
+    )
+
+
 CLAIMS = [
     Claim(
         id="ntk/networks/start_is_gradient_descent",
@@ -265,5 +301,20 @@ CLAIMS = [
         scope="three formula-given sizes, T = 1, 4, 10, both modes, tau = 1/beta",
         expected=Status.NOT_FALSIFIED,
         measure=_bounded,
+    ),
+    Claim(
+        id="ntk/networks/floor_along_the_smallest_eigenvector",
+        title="No network removes the residual along the eigenvector of beta_0 in few steps",
+        source="derived here",
+        statement=(
+            "|u^T r_T| >= |u^T r_0| - 2 T sqrt(beta_0/beta) |r_0| for every network: where the right side is "
+            "positive, no "
+            "training reaches loss 0."
+        ),
+        kind="lower",
+        scope="two ill conditioned programs, T = 1, 5, 20, 30 random networks each",
+        expected=Status.NOT_FALSIFIED,
+        measure=_floor,
+        corrects="ntk/floor/halves_any_residual",
     ),
 ]

@@ -196,3 +196,12 @@ def test_bad_plans_are_refused() -> None:
             replace(PLAN, **change)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="one per layer"):
         train_step_size_network(small(), PROGRAMS, replace(PLAN, rate=(0.1, 0.1)))
+
+
+@pytest.mark.gpu
+def test_training_on_cuda_is_that_on_the_cpu() -> None:
+    programs = PROGRAMS.to(device="cuda")
+    network = StepSizeNetwork(tuple(w.cuda() for w in small().weights), programs.step_sizes)
+    run = train_step_size_network(network, programs, PLAN)
+    # float64 with other orders of summation, twelve training steps
+    assert run.losses == pytest.approx(train_step_size_network(small(), PROGRAMS, PLAN).losses, rel=1e-9)
