@@ -108,7 +108,7 @@ def _simulated(seed: int) -> Measurement:
         for k, (p, o, w) in enumerate(zip(predicted, observed, other, strict=True))
     ]
     tolerance = 0.02  # averaging error O(a), about 0.01 at late times, and 400 copies
-    error = max(abs(p - o) for p, o in zip(predicted, observed, strict=True))
+    error = max(abs(float(p) - o) for p, o in zip(predicted, observed, strict=True))
     fault = "moving the minimum instead gives the same decay"
     caught = other[-1] > 0.8
     return Measurement(
