@@ -1,7 +1,22 @@
 """Derivatives of what an optimizer achieves in its own parameters: exact, truncated, first-order, sampled.
 
 Every estimator is called the same way, estimator(rule, problem, meta, steps, start=..., objective=..., batches=...),
-and returns a MetaGradient that says what it estimates.
+and returns a MetaGradient that says what it estimates. All but `implicit` and `Sweep` run inside torch.func.vmap, over
+tasks or seeds. With N steps, windows of K, P entries of phi, n samples:
+
+    reverse          the derivative                                memory N
+    checkpointed     the derivative                                memory sqrt(N), a second unroll
+    forward          the derivative                                memory P, time P
+    Sweep            the derivative, mean over tasks               memory sqrt(N), steps compiled if asked
+    truncated        cut every K steps (iterate and state)         biased
+    detached_params  cut every K steps (iterate alone)             biased
+    first_order      inner gradients as constants                  biased, no Hessian
+    Episode          truncated, phi may change in between          memory K
+    log_renormalised the derivative of log f(x_N), homogeneous     any horizon, memory N
+    implicit         the derivative in the limit N -> infinity     memory 1, refuses where there is no limit
+    es               gradient of the smoothed objective            noisy, memory n
+    antithetic_es    the same in pairs                             less noisy, memory n
+    pes              the same, perturbed window by window          noisy, memory n
 """
 
 from l2o_theory.metagradients.checkpointing import checkpointed as checkpointed

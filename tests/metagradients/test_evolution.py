@@ -140,6 +140,22 @@ def test_final_losses_dicts_chunks_and_reproducibility() -> None:
         assert runs[0].value.item() == pytest.approx(target.value.item(), rel=1e-3)
 
 
+def test_vmap_over_tasks_with_shared_and_with_own_noise() -> None:
+    problem, start, alpha = CASE.tensors()
+
+    def one(start: torch.Tensor) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(1)
+        found = pes(Descent(), problem, alpha, 6, window=4, start=start, sigma=0.1, samples=5, generator=generator)
+        return found.gradient  # type: ignore[return-value]
+
+    tasks = torch.stack([start, start, 2 * start])
+    shared = torch.func.vmap(one, randomness="same")(tasks)
+    torch.testing.assert_close(shared, torch.stack([one(task) for task in tasks]), rtol=1e-11, atol=0)
+    own = torch.func.vmap(one, randomness="different")(tasks)
+    assert own[0] != own[1]  # planted: shared noise where each task should have its own
+    assert shared[0] == shared[1]
+
+
 def test_bad_samplers() -> None:
     problem, start, alpha = CASE.tensors()
     good: dict[str, Any] = {"start": start, "sigma": 0.1, "samples": 4, "generator": torch.Generator()}
