@@ -1,4 +1,4 @@
-"""The exact means in the claims on evolution strategies against the package's moments, which share no code with them."""
+"""The exact means in the claims on evolution strategies against the package's moments: no shared code."""
 
 from __future__ import annotations
 
