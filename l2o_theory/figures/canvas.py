@@ -45,6 +45,16 @@ COLOURS: Mapping[str, str] = {
     "RMSprop": "#B000F0",
     "Momentum": "#12C4F0",
     "L-BFGS": "#8A1500",
+    "full gradient": "#54549C",
+    "truncated": "#A86C24",
+    "shorter horizon": "#306CCC",
+    "wrong sign": "#CC5478",
+    "final loss": "#789C30",
+    "divergent": "#E48430",
+    "divergent, longer": "#C02A00",
+    "chaotic": "#8448B4",
+    "untrained LSTM": "#90B460",
+    "trained LSTM": "#245430",
 }
 """One colour per method, distinguishable with colour-vision deficiency; black is the theory's exact value."""
 
