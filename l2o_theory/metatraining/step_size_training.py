@@ -12,6 +12,7 @@ one, also where training follows the detached gradient.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
@@ -30,7 +31,7 @@ from l2o_theory.metatraining.unrolled_loss import UnrolledLoss, unrolled_loss
 from l2o_theory.ntk import residual_ntk
 from l2o_theory.optimizers.adam import Adam
 from l2o_theory.optimizers.step_size_network import StepSizeNetwork
-from l2o_theory.problems.quadratic_programs import QuadraticPrograms
+from l2o_theory.problems.quadratic_programs import LongStepWarning, QuadraticPrograms
 from l2o_theory.problems.trees import mapped
 
 Progress = Callable[[int, int], None]
@@ -53,6 +54,7 @@ def train_step_size_network(
     *,
     checkpoint: Path | None = None,
     checkpoint_every: int = 100,
+    allow_long_steps: bool = False,
     progress: Progress | None = None,
 ) -> TrainingRun:
     """Train; with `checkpoint`, continue what that file holds, and write it every `checkpoint_every` iterations.
@@ -60,9 +62,17 @@ def train_step_size_network(
     A loss or weight that is not finite ends the training; the run says at which iteration.
 
     Raises:
-        InputError: rates that do not fit the layers, or a checkpoint of another run.
+        InputError: rates that do not fit the layers, inner steps tau beyond 1/L_n without `allow_long_steps`, or a
+            checkpoint of another run.
         StoreError: a checkpoint that cannot be read or written.
+
+    Warns:
+        LongStepWarning: inner steps beyond 1/L_n, if they are allowed: the residual may grow.
     """
+    if programs.are_long(network.step_size):
+        if not allow_long_steps:
+            raise InputError("inner steps exceed 1/L, beyond which the residual may grow; say allow_long_steps=True")
+        warnings.warn("inner steps exceed 1/L: the residual may grow", LongStepWarning, stacklevel=2)
     rates = _rates(plan, len(network.weights))
     how = (network.order, network.features, network.activation)
     key = digest(network.weights, network.step_size, how, _data(programs), astuple(plan))

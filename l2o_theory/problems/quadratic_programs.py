@@ -131,10 +131,10 @@ class QuadraticPrograms:
         convexity = float(self.singular_values[:, -1].square().min()) if rows >= columns else 0.0
         return Constants(self.beta, convexity, minimiser, float(self.loss(minimiser)))
 
-    @property
-    def have_long_steps(self) -> bool:
-        """Whether some tau_n exceeds 1/L_n (beyond rounding): then the residual need not fall."""
-        return bool((self.step_sizes[:, 0] * self.smoothness > 1 + 8 * torch.finfo(self.matrices.dtype).eps).any())
+    def are_long(self, step_sizes: Tensor | float) -> bool:
+        """Whether some step, broadcast against (N, d), exceeds 1/L_n beyond rounding: then the residual may grow."""
+        scaled = torch.as_tensor(step_sizes, dtype=self.matrices.dtype) * self.smoothness.unsqueeze(-1)
+        return bool((scaled > 1 + 8 * torch.finfo(self.matrices.dtype).eps).any())
 
     def with_steps(self, factor: float = 1.0, *, shared: bool = False, allow_long: bool = False) -> QuadraticPrograms:
         """The same programs with tau_n = factor/L_n, or factor/beta for all (`shared`).

@@ -15,7 +15,7 @@ from l2o_theory.metatraining.step_size_training import TrainingPlan, train_step_
 from l2o_theory.metatraining.unrolled_loss import unrolled_loss
 from l2o_theory.optimizers import initialization
 from l2o_theory.optimizers.step_size_network import StepSizeNetwork
-from l2o_theory.problems.quadratic_programs import formula_given, program_law
+from l2o_theory.problems.quadratic_programs import LongStepWarning, formula_given, program_law
 
 PROGRAMS = formula_given(2, 3, 4)
 PLAN = TrainingPlan(steps=4, iterations=12, rate=0.02)
@@ -196,6 +196,14 @@ def test_bad_plans_are_refused() -> None:
             replace(PLAN, **change)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="one per layer"):
         train_step_size_network(small(), PROGRAMS, replace(PLAN, rate=(0.1, 0.1)))
+
+
+def test_long_inner_steps_are_taken_only_when_asked_and_with_a_warning() -> None:
+    network = replace(small(), step_size=1.1 / PROGRAMS.smoothness.unsqueeze(-1))
+    with pytest.raises(InputError, match="allow_long_steps=True"):
+        train_step_size_network(network, PROGRAMS, PLAN)
+    with pytest.warns(LongStepWarning, match="may grow"):
+        train_step_size_network(network, PROGRAMS, PLAN, allow_long_steps=True)
 
 
 @pytest.mark.gpu

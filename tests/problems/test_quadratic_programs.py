@@ -92,13 +92,13 @@ def test_the_law_of_the_papers_text_has_the_same_matrices_and_gaussian_targets()
 
 def test_steps_are_at_most_one_over_the_smoothness_unless_asked() -> None:
     programs = formula_given(2, 3, 4)
-    assert not programs.have_long_steps
+    assert not programs.are_long(programs.step_sizes)
     assert (programs.with_steps(0.5).step_sizes[:, 0] * programs.smoothness).tolist() == pytest.approx([0.5, 0.5])
     assert programs.with_steps(shared=True).step_sizes.flatten().tolist() == pytest.approx([1 / programs.beta] * 2)
     with pytest.raises(InputError, match="allow_long=True"):
         programs.with_steps(1.1)
     with pytest.warns(LongStepWarning, match="may grow"):
-        assert programs.with_steps(1.1, allow_long=True).have_long_steps
+        assert programs.are_long(programs.with_steps(1.1, allow_long=True).step_sizes)
     for factor in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(InputError, match="positive multiple"):
             programs.with_steps(factor, allow_long=True)
