@@ -69,7 +69,7 @@ def _draw(config: Configuration, out: Path, ratios: Any, noises: Any, factors: d
         "ratio": np.tile(ratios, len(noises)).tolist(),
         "noise": np.repeat(noises, len(ratios)).tolist(),
     }
-    with Canvas(1, 2, height=3.0, seed=None, caption=caption, sharey=True) as canvas:
+    with Canvas(1, 2, height=3.0, seed=None, key="", caption=caption, sharey=True) as canvas:
         for axes, (name, title) in zip(canvas.axes[0], _PROTOCOLS.items(), strict=True):
             mesh = _panel(axes, ratios, noises, factors[name])
             _settings(axes, config)

@@ -88,14 +88,23 @@ class Canvas:
         height: inches, caption excluded.
         caption: one string per line.
         seed: the seed of the run, None when nothing was drawn at random.
+        key: what the kinds of lines mean.
         grid: options of `matplotlib.figure.Figure.subplots`.
     """
 
     def __init__(
-        self, rows: int, columns: int, *, height: float, caption: Sequence[str], seed: int | None, **grid: Any
+        self,
+        rows: int,
+        columns: int,
+        *,
+        height: float,
+        caption: Sequence[str],
+        seed: int | None,
+        key: str = "Dashed: theory. Solid: measured.",
+        **grid: Any,
     ) -> None:
         origin = "no randomness" if seed is None else f"seed {seed}"
-        lines = [*caption, f"l2o_theory {__version__}, {origin}. Dashed: theory. Solid: measured."]
+        lines = [*caption, f"l2o_theory {__version__}, {origin}. {key}".rstrip()]
         margin = _CAPTION_LINE * len(lines) + 0.08
         total = height + margin
         with self:

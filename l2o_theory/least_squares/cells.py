@@ -151,7 +151,7 @@ def refuse_excess(order: Order, tasks: int, jobs: int, memory: int) -> None:
     if needed > memory:
         raise InputError(
             f"the sweep needs about {needed / 1e6:.0f} MB, got a memory of {memory / 1e6:.0f} MB; "
-            "ask for fewer tasks, step sizes or steps, or raise the memory"
+            "ask for fewer samples, tasks, step sizes, steps or jobs, or raise the memory"
         )
 
 

@@ -111,6 +111,9 @@ def sweep(
 ) -> Sweep:
     """Run GD on tasks number `first` to `first + tasks - 1` for every step size, and measure at every horizon.
 
+    Numbers agree with step-by-step descent to about 1e-9 of what the fastest component of a run may have become, far
+    better where runs are stable (`l2o_theory.least_squares.lanczos` says why); no random choice is made but the tasks.
+
     Args:
         distribution: the law of the tasks.
         samples: n, samples of each task; TbT trains on all of them.

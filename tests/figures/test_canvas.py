@@ -81,3 +81,12 @@ def test_no_two_methods_share_a_colour_or_look_alike() -> None:
     distance = np.linalg.norm(colours[:, None] - colours[None], axis=-1)[~np.eye(len(colours), dtype=bool)]
     # In RGB with sides 1; two colours closer than this were hard to tell apart as thin lines on the page.
     assert distance.min() > 0.2
+
+
+def test_the_key_says_what_lines_mean_or_nothing() -> None:
+    captions = []
+    for options in ({}, {"key": ""}):
+        canvas = Canvas(1, 1, height=2, caption=["About."], seed=None, **options)
+        captions.append(canvas.figure.texts[0].get_text())
+    assert captions[0].endswith("no randomness. Dashed: theory. Solid: measured.")
+    assert captions[1].endswith("no randomness.")
