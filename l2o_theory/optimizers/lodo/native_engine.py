@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 class NativeEngine:
-    """Reads and writes the blocks nine times a step, the least that the algorithm allows, and once more for its check.
+    """A step reads or writes arrays of the size of the blocks nine times, and a tenth time for its check.
 
     Sweep with g: up, down (to see the largest entry of h), down again while all blocks are updated (read and written
     with both moments). Sweep with the new m: up, down. Kept from step to step: what each layer met on the way up.

@@ -73,7 +73,7 @@ class Preconditioner:
         self.indices = permutations.to(device=device, dtype=torch.int32, copy=True)  # half the memory of int64
         if blocks is None:
             blocks = self.shape.random_blocks(generator, dtype)
-        self.blocks = blocks.to(device=device, dtype=dtype).contiguous()
+        self._blocks = blocks.to(device=device, dtype=dtype).contiguous()
 
     @property
     def n(self) -> int:
@@ -96,9 +96,25 @@ class Preconditioner:
         return self.shape.lines
 
     @property
+    def blocks(self) -> Tensor:
+        """theta, (depth, nt/k, k, k): entry i holds B_{i+1}. Can be set; in an optimizer, before its first step."""
+        return self._blocks
+
+    @blocks.setter
+    def blocks(self, blocks: Tensor) -> None:
+        if blocks.shape != self._blocks.shape:
+            raise InputError(f"blocks must have shape {tuple(self._blocks.shape)}, got {tuple(blocks.shape)}")
+        self._blocks = blocks.to(self._blocks).contiguous()
+
+    @property
     def permutations(self) -> Tensor:
-        """(depth, nt), int64: row i holds perm of P_{i+1}."""
+        """(depth, nt), int64, a copy: row i holds perm of P_{i+1}. Can be set, as `blocks`."""
         return self.indices.long()
+
+    @permutations.setter
+    def permutations(self, permutations: Tensor) -> None:
+        Shape.of(self.n, self.depth, self.block_size, permutations, self._blocks, "program")
+        self.indices.copy_(permutations)
 
     @property
     def weights(self) -> Tensor:
@@ -112,7 +128,7 @@ class Preconditioner:
 
     def to(self, device: torch.device) -> None:
         """Move everything there."""
-        self.blocks, self.indices = self.blocks.to(device), self.indices.to(device)
+        self._blocks, self.indices = self._blocks.to(device), self.indices.to(device)
 
     def apply(self, v: Tensor) -> Tensor:
         """G v for v of shape (..., n); differentiable in v and in the blocks.

@@ -157,6 +157,23 @@ def test_bad_input_is_refused(arguments: dict[str, object], message: str) -> Non
         Preconditioner(**arguments)  # type: ignore[arg-type]
 
 
+def test_blocks_and_permutations_can_be_set() -> None:
+    wanted = instance(5, 3, 4, 12)
+    p = Preconditioner(5, 3, 4, 0.3)
+    p.permutations = wanted.permutations
+    p.blocks = wanted.blocks.transpose(2, 3).clone().transpose(2, 3)  # not contiguous, as the compiled sweeps need it
+    assert p.blocks.is_contiguous()
+    assert torch.equal(p.dense(), wanted.dense())
+    before = p.dense()
+    with pytest.raises(InputError, match="blocks must have shape"):
+        p.blocks = torch.zeros(3, 3, 4, 5)
+    with pytest.raises(InputError, match=r"each of 0..11 once"):
+        p.permutations = torch.zeros(3, 12, dtype=torch.long)
+    with pytest.raises(InputError, match="number of lines"):
+        p.permutations = formula_permutations(3, 8)
+    assert torch.equal(p.dense(), before)
+
+
 def test_vectors_of_the_wrong_size_are_refused() -> None:
     p = Preconditioner(3)
     with pytest.raises(InputError, match="last dimension"):
