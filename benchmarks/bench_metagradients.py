@@ -71,8 +71,9 @@ class Adam:
     def update(self, params: Any, grads: Any, state: Any, meta: Any) -> Any:
         """One step."""
         m, v, t = state
-        x, m, v = adam(params, grads, m, v, t + 1, meta)
-        return x, (m, v, t + 1)
+        after = t + 1
+        x, m, v = adam(params, grads, m, v, after, meta)
+        return x, (m, v, after)
 
 
 GENERATOR = torch.Generator().manual_seed(0)

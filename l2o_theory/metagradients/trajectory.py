@@ -21,7 +21,7 @@ from l2o_theory.metagradients.estimate import Diagnostics, sizes
 from l2o_theory.metagradients.objective import Batches, MetaObjective, batch_at
 from l2o_theory.optimizers.rule import State, UpdateRule
 from l2o_theory.problems.problem import Batch, Params, Problem
-from l2o_theory.problems.trees import detached, leaves, mapped, registered, tensors
+from l2o_theory.problems.trees import detached, mapped, registered, tensors
 
 Start: TypeAlias = Params | Callable[[Params], Params]
 """x_0, or a function of the meta-parameters that gives it (learned starts)."""
@@ -131,8 +131,11 @@ def loss_and_gradient(problem: Problem, params: Params, batch: Batch, connected:
     if inside_transform():
         gradient, loss = torch.func.grad_and_value(lambda x: scalar_loss(problem, x, batch))(params)
         return loss, gradient if connected else detached(gradient)
-    outer = torch.is_grad_enabled() and any(leaf.requires_grad for leaf in tensors(params))
-    point = mapped(lambda leaf: leaf if outer and leaf.requires_grad else leaf.detach().requires_grad_(), params)
+    given = tensors(params)
+    outer = torch.is_grad_enabled() and any(leaf.requires_grad for leaf in given)
+    point = params
+    if not outer or not all(leaf.requires_grad for leaf in given):
+        point = mapped(lambda leaf: leaf if outer and leaf.requires_grad else leaf.detach().requires_grad_(), params)
     inputs = tensors(point)
     with torch.enable_grad():
         loss = scalar_loss(problem, point, batch)
@@ -141,8 +144,7 @@ def loss_and_gradient(problem: Problem, params: Params, batch: Batch, connected:
         found = torch.autograd.grad(
             loss, inputs, create_graph=outer and connected, retain_graph=outer, allow_unused=True
         )
-    pieces = iter([torch.zeros_like(x) if g is None else g for g, x in zip(found, inputs, strict=True)])
-    gradient = mapped(lambda leaf: next(pieces), point)
+    gradient = rebuilt(point, [torch.zeros_like(x) if g is None else g for g, x in zip(found, inputs, strict=True)])
     return (loss if outer else loss.detach()), gradient
 
 
@@ -301,7 +303,8 @@ def as_leaves(params: Params) -> Params:
 
 def rebuilt(like: Params, values: list[Any]) -> Params:
     """The structure of `like` with these leaves, in the order of `leaves`."""
+    if isinstance(like, Tensor):
+        return values[0]  # type: ignore[no-any-return]
     pieces = iter(values)
-    assert len(leaves(like)) == len(values)
     tree: Params = mapped(lambda leaf: next(pieces), like)
     return tree

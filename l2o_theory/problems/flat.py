@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Generator, Tensor
@@ -46,10 +47,14 @@ class Flat:
 
     def unravel(self, vector: Tensor) -> Params:
         """The vector in the structure of `like`, as views."""
-        shapes = [leaf.shape for leaf in tensors(self.like)]
-        parts = iter(torch.split(vector, [shape.numel() for shape in shapes]))
-        params: Params = mapped(lambda leaf: next(parts).view(leaf.shape), self.like)
+        parts = torch.split(vector, [shape.numel() for shape in self._shapes])
+        views = iter([part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)])
+        params: Params = mapped(lambda leaf: next(views), self.like)
         return params
+
+    @cached_property
+    def _shapes(self) -> list[torch.Size]:
+        return [leaf.shape for leaf in tensors(self.like)]
 
     def init(self, generator: Generator | None = None) -> Tensor:
         """A starting point of the problem, as a vector."""

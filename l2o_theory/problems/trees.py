@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import torch
 from torch import Tensor
@@ -35,13 +35,21 @@ def structure(tree: object) -> object:
     return _pytree.tree_structure(tree)
 
 
-def mapped(function: Callable[..., Any], tree: Tree, *others: object) -> Tree:
+def mapped(function: Callable[..., Any], tree: Tree, *others: Any) -> Tree:
     """A tree of the same structure with function(leaf, ...) at each leaf."""
     if isinstance(tree, Tensor) and all(isinstance(other, Tensor) for other in others):
         alone: Tree = function(tree, *others)
         return alone
+    if _is_named(tree) and all(_is_named(other) and other.keys() == tree.keys() for other in others):
+        named: Any = {name: function(leaf, *[other[name] for other in others]) for name, leaf in tree.items()}
+        return named  # type: ignore[no-any-return]
     result: Tree = _pytree.tree_map(function, tree, *others)
     return result
+
+
+def _is_named(tree: Any) -> TypeGuard[dict[str, Tensor]]:
+    """Whether the tree is a flat dict of tensors."""
+    return type(tree) is dict and all(isinstance(leaf, Tensor) for leaf in tree.values())
 
 
 def detached(tree: Tree) -> Tree:

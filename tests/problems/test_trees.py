@@ -53,3 +53,15 @@ def test_records_come_back_from_vmap() -> None:
     assert (found.missing, found.word) == (None, "kept")
     with pytest.raises(ValueError, match="must only return"):  # planted fault: a record that was not registered
         torch.func.vmap(lambda x: types.SimpleNamespace(square=x))(torch.tensor([2.0, 3.0]))
+
+
+def test_the_short_ways_for_tensors_and_flat_dicts_do_what_the_long_way_does() -> None:
+    from torch.utils import _pytree
+
+    one, two = {"a": torch.ones(2), "b": torch.zeros(1)}, {"b": torch.full((1,), 5.0), "a": torch.full((2,), 3.0)}
+    for tree, others in [(one, (two,)), (one, ()), (one, (one, two)), (one["a"], (two["a"],))]:
+        short = trees.mapped(lambda *leaves: sum(leaves), tree, *others)
+        long = _pytree.tree_map(lambda *leaves: sum(leaves), tree, *others)
+        assert trees.structure(short) == trees.structure(long)
+        assert all(map(torch.equal, trees.tensors(short), trees.tensors(long)))
+    assert trees.mapped(torch.add, one, two)["a"][0] == 4  # planted: paired by place instead of name it would be 6
