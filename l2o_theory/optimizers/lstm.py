@@ -19,9 +19,9 @@ def truncated_normal(
     device: torch.device | str | None,
 ) -> Tensor:
     """Entries N(0, std^2) conditioned on |entry| <= 2 std; their own standard deviation is 0.88 std."""
-    values = torch.empty(shape, dtype=dtype, device=device)
+    values = torch.empty(shape, dtype=dtype, device=device if generator is None else generator.device)
     torch.nn.init.trunc_normal_(values, std=std, a=-2 * std, b=2 * std, generator=generator)
-    return values
+    return values.to(device=device)
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,13 @@ class DoubleWell:
     Attributes:
         angle: x_0 = cos(angle); drawn uniformly from (0, pi), its invariant law, if None.
         dimension: d >= 1.
-        dtype: of the start.
+        dtype, device: of the start.
     """
 
     angle: float | None = 1.0
     dimension: int = 1
     dtype: torch.dtype = torch.float64
+    device: torch.device | str | None = None
 
     def __post_init__(self) -> None:
         if self.dimension < 1:
@@ -38,14 +39,16 @@ class DoubleWell:
     @property
     def constants(self) -> Constants:
         """The positive minimiser and f*."""
-        minimiser = torch.full((self.dimension,), 0.5, dtype=self.dtype).sqrt()
+        minimiser = torch.full((self.dimension,), 0.5, dtype=self.dtype, device=self.device).sqrt()
         return Constants(minimiser=minimiser, optimum=-self.dimension / 8)
 
     def init(self, generator: Generator | None = None) -> Tensor:
         """x_0, shape (d,)."""
         if self.angle is None:
-            return (math.pi * torch.rand(self.dimension, generator=generator, dtype=self.dtype)).cos()
-        return torch.full((self.dimension,), self.angle, dtype=self.dtype).cos()
+            source = self.device if generator is None else generator.device
+            share = torch.rand(self.dimension, generator=generator, dtype=self.dtype, device=source)
+            return (math.pi * share).cos().to(device=self.device)
+        return torch.full((self.dimension,), self.angle, dtype=self.dtype, device=self.device).cos()
 
     def loss(self, params: Tensor, batch: None = None) -> Tensor:
         """f(x)."""

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from l2o_theory.errors import InputError
+from l2o_theory.problems.draws import normal
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
@@ -63,8 +64,8 @@ class MLP:
         """{"weight1": (in, out), "bias1": (out,), "weight2": ...}."""
         params = {}
         for layer, (fan_in, width) in enumerate(zip(self.sizes, self.sizes[1:], strict=False), start=1):
-            weight = torch.randn(fan_in, width, generator=generator, dtype=dtype, device=device)
-            bias = torch.randn(width, generator=generator, dtype=dtype, device=device)
+            weight = normal((fan_in, width), generator, dtype, device)
+            bias = normal((width,), generator, dtype, device)
             params[f"weight{layer}"] = weight * (1 / math.sqrt(fan_in) if self.std is None else self.std)
             params[f"bias{layer}"] = bias * (0.0 if self.std is None else self.std)
         return params
@@ -118,7 +119,7 @@ class ConvNet:
         params = {}
         for name, shape, fan_in in shapes:
             scale = self.std if self.std is not None else (1 / math.sqrt(fan_in) if fan_in else 0.0)
-            params[name] = torch.randn(shape, generator=generator, dtype=dtype, device=device) * scale
+            params[name] = normal(shape, generator, dtype, device) * scale
         return params
 
     def forward(self, params: dict[str, Tensor], features: Tensor) -> Tensor:

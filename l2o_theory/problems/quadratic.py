@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 
 from l2o_theory.errors import InputError
 from l2o_theory.problems.arguments import parse_real
+from l2o_theory.problems.draws import normal
 from l2o_theory.problems.problem import Constants
 
 
@@ -73,7 +74,7 @@ class Quadratic:
         if isinstance(self.start, Tensor):
             return self.start.clone()
         like = self.eigenvalues
-        return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
+        return normal(like.shape, generator, like.dtype, like.device)
 
     def loss(self, params: Tensor, batch: Tensor | None = None) -> Tensor:
         """f(x), with the curvature `batch` (shape (d,) or (d, d)) in place of A where one is given.

@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 
 from l2o_theory.errors import InputError
 from l2o_theory.problems.arguments import parse_positive
+from l2o_theory.problems.draws import normal
 from l2o_theory.problems.problem import Constants
 
 
@@ -21,7 +22,7 @@ class RandomQuadratics:
     Attributes:
         dimension: d.
         start_std: x_0 has independent N(0, start_std^2) entries.
-        dtype: of tasks and starts.
+        dtype, device: of tasks and starts.
 
     Example:
         >>> family = RandomQuadratics(3)
@@ -33,6 +34,7 @@ class RandomQuadratics:
     dimension: int = 10
     start_std: float = 1.0
     dtype: torch.dtype = torch.float64
+    device: torch.device | str | None = None
 
     def __post_init__(self) -> None:
         if self.dimension < 1:
@@ -48,8 +50,8 @@ class RandomQuadratics:
         """A task {"matrix": W, "target": y}; with `tasks`, that many along a new first axis."""
         lead = () if tasks is None else (tasks,)
         d = self.dimension
-        matrix = torch.randn(*lead, d, d, generator=generator, dtype=self.dtype)
-        return {"matrix": matrix, "target": torch.randn(*lead, d, generator=generator, dtype=self.dtype)}
+        matrix = normal((*lead, d, d), generator, self.dtype, self.device)
+        return {"matrix": matrix, "target": normal((*lead, d), generator, self.dtype, self.device)}
 
     def constants_of(self, task: dict[str, Tensor]) -> Constants:
         """L and mu, 2 times the extreme squared singular values of W; x* = W^-1 y; f* = 0."""
@@ -59,7 +61,7 @@ class RandomQuadratics:
 
     def init(self, generator: Generator | None = None) -> Tensor:
         """x_0, shape (d,)."""
-        return self.start_std * torch.randn(self.dimension, generator=generator, dtype=self.dtype)
+        return self.start_std * normal((self.dimension,), generator, self.dtype, self.device)
 
     def loss(self, params: Tensor, batch: dict[str, Tensor] | None = None) -> Tensor:
         """|W x - y|^2.

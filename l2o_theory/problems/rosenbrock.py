@@ -17,7 +17,7 @@ class Rosenbrock:
 
     Attributes:
         dimension: d >= 2. The classical start is (-1.2, 1, -1.2, ...).
-        dtype: of the start.
+        dtype, device: of the start.
 
     Example:
         >>> Rosenbrock().loss(Rosenbrock().init())
@@ -26,6 +26,7 @@ class Rosenbrock:
 
     dimension: int = 2
     dtype: torch.dtype = torch.float64
+    device: torch.device | str | None = None
 
     def __post_init__(self) -> None:
         if self.dimension < 2:
@@ -34,11 +35,11 @@ class Rosenbrock:
     @property
     def constants(self) -> Constants:
         """The minimiser and its value."""
-        return Constants(minimiser=torch.ones(self.dimension, dtype=self.dtype), optimum=0.0)
+        return Constants(minimiser=torch.ones(self.dimension, dtype=self.dtype, device=self.device), optimum=0.0)
 
     def init(self, generator: Generator | None = None) -> Tensor:
         """The classical start."""
-        x = torch.ones(self.dimension, dtype=self.dtype)
+        x = torch.ones(self.dimension, dtype=self.dtype, device=self.device)
         x[::2] = -1.2
         return x
 

@@ -169,3 +169,18 @@ def test_bad_input_is_refused(rule: Any) -> None:
 def test_a_bare_tensor_is_the_step_size() -> None:
     x = torch.tensor([2.0])
     assert GradientDescent().update(x, x, (), torch.tensor(0.5))[0].item() == 1.0  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("rule", [Adam(), HeavyBall(), RMSprop()], ids=lambda rule: type(rule).__name__)
+def test_an_update_compiles_to_one_graph_and_counts_its_steps(rule: Any) -> None:
+    """fullgraph=True refuses any break; a counter that were a Python number would be frozen or compiled per step."""
+    compiled = torch.compile(rule.update, backend="eager", fullgraph=True)
+    x = y = torch.tensor([1.0, -2.0], dtype=torch.float64)
+    state = other = rule.init(x)
+    meta = rule.meta(step_size=0.1)
+    for _ in range(3):
+        x, state = rule.update(x, torch.sin(x), state, meta)
+        y, other = compiled(y, torch.sin(y), other, meta)
+    assert torch.equal(x, y)
+    if "step" in state:
+        assert other["step"].item() == 3
