@@ -268,8 +268,9 @@ def _exact_row(
         return Estimate(name, nothing, nothing, nothing, "NOT FINITE"), gradient, Finding(name, "fault", text)
     row = _row(name, gradient, reference, "")
     if allowed is None or row.distance <= allowed:
-        verdict = "agrees" if allowed is not None else "nothing to hold it against"
-        return Estimate(name, row.norm, row.distance, row.cosine, verdict), gradient, None
+        if allowed is None:
+            return Estimate(name, row.norm, nothing, nothing, "nothing to hold it against"), gradient, None
+        return Estimate(name, row.norm, row.distance, row.cosine, "agrees"), gradient, None
     gaps = (gradient - reference).abs()
     worst = int(gaps.argmax())
     text = (
@@ -332,7 +333,9 @@ def _step(run: _Run, seed: int) -> list[Finding]:
         return [Finding("one step", "ok", text)]
     more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     listed = "; ".join(str(leak) for leak in found[:_SHOWN])
-    return [Finding("one step", "fault", f"{listed}{more}. Look there for detach, .data, .item() or no_grad")]
+    finite = all(math.isfinite(leak.computed) for leak in found)
+    remedy = "detach, .data, .item() or no_grad" if finite else "a sqrt, a division or a logarithm at 0"
+    return [Finding("one step", "fault", f"at step {steps}, {listed}{more}. Look there for {remedy}")]
 
 
 def _zero(run: _Run) -> list[Finding]:

@@ -116,7 +116,7 @@ def _values(entries: list[str]) -> dict[str, float]:
 
 def _print(output: Output, report: GradientReport) -> None:
     s = report.setting
-    coordinates = f" ({s['coordinates']} coordinates)" if "coordinates" in s else ""
+    coordinates = f" ({s['coordinates']} coordinate{'s' if s['coordinates'] > 1 else ''})"
     output.say(f"Meta-gradient of {report.rule} on {report.problem}{coordinates}", "bold")
     number = s["meta_parameters"]
     output.say(
@@ -175,4 +175,4 @@ def _growth(meta: float, start: float, steps: int) -> str:
         verb = "grows" if rate > 0 else "shrinks"
         return f"{verb} by a factor {math.exp(abs(rate)):.4g} per step (rate {rate:+.4g})"
 
-    return f"growth:  |dx_t/dphi| {words(meta)}\n         |dx_t/dx_0| {words(start)}: the Lyapunov exponent"
+    return f"growth:  |dx_t/dphi| {words(meta)}\n         |dx_t/dx_0| {words(start)}: the largest Lyapunov exponent"
