@@ -14,7 +14,7 @@ of the whole process, the interpreter and its libraries included. The reduced sa
 same law, both objectives, without the data.
 
 The drawing is the narrow bar: 80 passes over the 4 MB of a task in float64 take 4.4 of the 5.0 ms in which it is drawn.
-The sweep makes 76, the last 32 of them over 2 MB in float32, where they count for less than 0.5 percent of a run, and
+The sweep makes 74, the last 32 of them over 2 MB in float32, where they count for less than 1 percent of a run, and
 does not re-orthogonalise (see l2o_theory/least_squares/lanczos.py). Passing over the data is bound by the cache that
 cores share, drawing is not: the busier the other cores, the lower this ratio.
 
@@ -41,6 +41,7 @@ DIMENSION, SAMPLES, STEPS, TASKS = 1000, 500, 40, 300
 STEP_SIZES = np.geomspace(1e-6, 1, 100)
 BARS = {"published": 40.0, "eigendecomposition": 4.0, "drawing": 1.0}
 MEMORY_BAR = 1e9
+ACCURACY_BAR = 1e-9  # relative, of every training loss and risk of the peers' runs
 
 
 def seconds(task: Callable[[], Any]) -> tuple[float, Any]:
@@ -131,17 +132,17 @@ def main() -> int:
     peers = Peers(law)
     whole, ours = measured(law, progress=peers.race)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    for (index, column), losses in peers.losses.items():
-        np.testing.assert_allclose(ours.train_by_train[index, column], losses, rtol=1e-9)
-    for (index, column), risks in peers.risks.items():
-        np.testing.assert_allclose(ours.risk[index, column], risks, rtol=1e-9)
+    pairs = [(ours.train_by_train[place], losses) for place, losses in peers.losses.items()]
+    pairs += [(ours.risk[place], risks) for place, risks in peers.risks.items()]
+    apart = max(float(np.abs(found / wanted - 1).max()) for found, wanted in pairs)
     both, _ = measured(TaskDistribution(DIMENSION, 1.0), split=(250, 250), sampler="reduced")
     print(f"sweep {peers.total('sweep'):.2f} s without drawing; reduced sampler, both objectives: {both:.2f} s in all")
-    failed = peak >= MEMORY_BAR
+    failed = peak >= MEMORY_BAR or not apart <= ACCURACY_BAR
     for name, bar in BARS.items():
         ratio = peers.total(name) / peers.total("sweep")
         failed |= ratio < bar
         print(f"{name:20} {peers.total(name):8.2f} s   {ratio:7.2f} times the sweep   bar {bar:g}")
+    print(f"largest relative difference to the peers' numbers {apart:.1e}, bar {ACCURACY_BAR:g}")
     print(f"peak memory {peak / 1e6:.0f} MB, bar {MEMORY_BAR / 1e6:.0f} MB; all of it {whole:.1f} s with the peers")
     return int(failed)
 

@@ -20,7 +20,7 @@ from l2o_theory.least_squares.sweep import parse_device
 from l2o_theory.store.cells import Cells, identity_of
 from l2o_theory.store.results import Results
 
-_FARTHEST = 100_000  # steps; the freeze rule looks at each of them, and the limit takes as many quadrature nodes
+_FARTHEST = 100_000  # steps; the freeze rule looks at each of them
 
 
 @dataclass(frozen=True)

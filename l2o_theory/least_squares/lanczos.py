@@ -15,7 +15,7 @@ The products with X take most of the time. Three things save it.
   `share(t, j)` (Chernoff), whatever eta, so no residual of t steps has more than that share of ||y|| along direction j
   of U [derived here]. About 7 sqrt(t) directions are enough: the rest have a share below `_NEGLIGIBLE`.
 - Late products in float32, from the direction on whose share is below `_LIGHT`: an error in them counts by the share.
-  Both together move a run by some 1e-10 M^t ||y|| at most.
+  Both together move a run by some 1e-9 M^t ||y|| at most, and by a tenth of that as a rule: the bounds are not tight.
 - No re-orthogonalisation. Where rounding leaves X V = U B + E and X^T U = V B^T + E', a run of B, mapped by V, misses a
   step of descent on X by (eta/n) (E' q - X^T E z), q and z its residual and coordinates: it is the run on X up to
   rounding, whether or not V is orthonormal [derived here]. That ||q|| and ||z|| are the lengths of U q and V z then is
@@ -37,8 +37,8 @@ import numpy as np
 Batch = Any
 """numpy array or torch tensor, one task per entry of the first axis."""
 
-_LIGHT = 5e-3  # products for directions of a smaller share are in float32; 6e-8 of it is 3e-10
-_NEGLIGIBLE = 3e-10  # directions of a smaller share are left out
+_LIGHT = 1e-2  # products for directions of a smaller share are in float32; 6e-8 of it is 6e-10
+_NEGLIGIBLE = 2e-9  # directions of a smaller share are left out
 
 
 @dataclass(frozen=True, eq=False)
