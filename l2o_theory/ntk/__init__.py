@@ -15,7 +15,7 @@ from l2o_theory.ntk.residual import residual_ntk as residual_ntk
 from l2o_theory.ntk.spectrum import Spectrum as Spectrum
 from l2o_theory.ntk.spectrum import ntk_spectrum as ntk_spectrum
 from l2o_theory.ntk.unroll import Instances as Instances
-from l2o_theory.ntk.unroll import StepSizeNetwork as StepSizeNetwork
+from l2o_theory.ntk.unroll import StepSizeWeights as StepSizeWeights
 from l2o_theory.ntk.unroll import Trajectory as Trajectory
 from l2o_theory.ntk.unroll import unroll as unroll
 
@@ -25,7 +25,7 @@ __all__ = [
     "Instances",
     "LossGradient",
     "Spectrum",
-    "StepSizeNetwork",
+    "StepSizeWeights",
     "Trajectory",
     "along_run",
     "convergence_certificate",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from l2o_theory.ntk.unroll import Instances, StepSizeNetwork, Trajectory, Unroll, gram_times, times, unroll
+from l2o_theory.ntk.unroll import Instances, StepSizeWeights, Trajectory, Unroll, gram_times, times, unroll
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class LossGradient:
 
 
 def loss_gradient(
-    network: StepSizeNetwork,
+    network: StepSizeWeights,
     problem: Instances,
     steps: int,
     *,
@@ -49,7 +49,7 @@ def loss_gradient(
     """F(W) after T steps and its gradient in all weights.
 
     Args:
-        network: weights W_1..W_L; see `StepSizeNetwork`.
+        network: weights W_1..W_L; see `StepSizeWeights`.
         problem: instances M, y, tau, x_0; see `Instances`.
         steps: T >= 1.
         features: "full" is the gradient of F; "detached" cuts the path through the network's inputs, as the published

@@ -32,7 +32,7 @@ from l2o_theory.errors import InputError
 from l2o_theory.ntk import enclosures, memory
 from l2o_theory.ntk.adjoint import LossGradient, loss_gradient
 from l2o_theory.ntk.residual import closed_form
-from l2o_theory.ntk.unroll import Instances, StepSizeNetwork, unroll
+from l2o_theory.ntk.unroll import Instances, StepSizeWeights, unroll
 
 KINDS = ("D1", "D2", "D3")
 
@@ -76,7 +76,7 @@ class Certificate:
 
 
 def convergence_certificate(
-    network: StepSizeNetwork,
+    network: StepSizeWeights,
     problem: Instances,
     steps: int = 1,
     *,
@@ -91,7 +91,7 @@ def convergence_certificate(
     """A certificate that training converges linearly, or the condition that fails.
 
     Args:
-        network: weights W_1..W_L; see `StepSizeNetwork`.
+        network: weights W_1..W_L; see `StepSizeWeights`.
         problem: instances M, y and the start x_0; see `Instances`. Floats are taken as the exact numbers they are.
         steps: T >= 1; D3 needs T = 1.
         kind: "D1" (any network; takes `updates` steps), "D2" (the caller's constants), "D3" (W_L alone, T = 1).
@@ -161,7 +161,7 @@ def along_run(losses: Sequence[float], squared_norms: Sequence[float], learning_
 
 
 def _after_the_fact(
-    network: StepSizeNetwork, problem: Instances, steps: int, learning_rate: float, updates: int, features: str | None
+    network: StepSizeWeights, problem: Instances, steps: int, learning_rate: float, updates: int, features: str | None
 ) -> Certificate:
     if not isinstance(updates, int) or updates < 1:
         raise InputError(f"updates must be an integer >= 1, got {updates!r}")
@@ -176,7 +176,7 @@ def _after_the_fact(
 
 
 def _at(
-    network: StepSizeNetwork, problem: Instances, steps: int, weights: Sequence[Tensor], features: str | None
+    network: StepSizeWeights, problem: Instances, steps: int, weights: Sequence[Tensor], features: str | None
 ) -> LossGradient:
     moved = SimpleNamespace(
         weights=weights,
@@ -189,7 +189,7 @@ def _at(
 
 
 def _with_constants(
-    network: StepSizeNetwork,
+    network: StepSizeWeights,
     problem: Instances,
     steps: int,
     learning_rate: float | None,
@@ -213,7 +213,7 @@ def _with_constants(
     return _assembled("D2", status, (lower, upper), learning_rate, s0, bound, lipschitz, start)
 
 
-def _one_step(network: StepSizeNetwork, problem: Instances, learning_rate: float | None, digits: int) -> Certificate:
+def _one_step(network: StepSizeWeights, problem: Instances, learning_rate: float | None, digits: int) -> Certificate:
     run = unroll(network, problem, 1, features="detached", evaluation="dense")
     ends = enclosures.one_step(run, digits)
     lower, upper = ends.s0**3, 16 * ends.lipschitz * ends.bound * ends.residual

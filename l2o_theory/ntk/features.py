@@ -28,7 +28,7 @@ from l2o_theory.errors import InputError
 from l2o_theory.ntk import memory as memory_
 from l2o_theory.ntk.network import activations
 from l2o_theory.ntk.spectrum import BELOW
-from l2o_theory.ntk.unroll import Instances, StepSizeNetwork, Trajectory, Unroll, unroll
+from l2o_theory.ntk.unroll import Instances, StepSizeWeights, Trajectory, Unroll, unroll
 
 CUT = 1e-10
 """Relative to the largest singular value."""
@@ -67,7 +67,7 @@ class FeatureSigmaMin:
 
 
 def feature_sigma_min(
-    network: StepSizeNetwork,
+    network: StepSizeWeights,
     problem: Instances,
     steps: int,
     *,
@@ -77,7 +77,7 @@ def feature_sigma_min(
     """sigma_min of the last hidden features at inner step `steps`, with its bounds.
 
     Args:
-        network: weights W_1..W_L, L >= 2; see `StepSizeNetwork`.
+        network: weights W_1..W_L, L >= 2; see `StepSizeWeights`.
         problem: instances M, y and the start x_0; see `Instances`.
         steps: t >= 1: the features are those of (x_{t-1}, g_{t-1}).
         cut: relative to the largest singular value, for the rank and for what counts as resolved.

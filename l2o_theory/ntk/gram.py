@@ -31,7 +31,12 @@ class KernelSum:
     def __init__(self, target: Tensor, *, symmetric: bool, allowed: int) -> None:
         self.kernel, self.symmetric, self.allowed = target, symmetric, allowed
         self.empty = True
-        self.scratch = (target.new_empty(0), target.new_empty(0))
+        n, rows, m = target.shape[:3]
+        each = 2 * rows * rows * m * target.element_size()
+        self.blocks = list(memory_.blocks(n, each, min(allowed, each * max(1, BLOCK_ROWS // rows))))
+        most = (self.blocks[0].stop * m, self.blocks[0].stop * rows * m * rows)
+        self.scratch = tuple(target.new_empty(size) for size in most)  # reused: new memory costs more than arithmetic
+        self.one = target.new_ones(1, 1)
 
     def add(self, left: Piece, right: Piece) -> None:
         """Add one layer: its slopes (n, R, U, p) and inputs (n, U, q) at both sets of inputs."""
@@ -46,36 +51,22 @@ class KernelSum:
     def result(self) -> Tensor:
         """The kernel, the blocks above the diagonal filled in."""
         if self.symmetric:
-            for part in list(self._blocks())[1:]:
+            for part in self.blocks[1:]:
                 below = self.kernel[part, :, : part.start]
                 self.kernel[: part.start, :, part] = below.permute(2, 3, 0, 1)
         return self.kernel
 
-    def _blocks(self) -> list[slice]:
-        n, rows, m = self.kernel.shape[:3]
-        each = 2 * rows * rows * m * self.kernel.element_size()
-        return list(memory_.blocks(n, each, min(self.allowed, each * max(1, BLOCK_ROWS // rows))))
-
-    def _room(self, number: int, *shape: int) -> Tensor:
-        """Reused memory of that shape."""
-        size = torch.Size(shape).numel()
-        if self.scratch[number].numel() < size:
-            pair = list(self.scratch)
-            pair[number] = self.kernel.new_empty(size)
-            self.scratch = (pair[0], pair[1])
-        return self.scratch[number][:size].view(shape)
-
     def _add_products(self, left: Piece, right: Piece) -> None:
         rows, m = self.kernel.shape[1], len(right.slopes)
         d1, d2 = left.slopes[:, :, 0], right.slopes[:, :, 0].reshape(m * rows, -1)
-        for part in self._blocks():
+        g1, g2 = (None if side.inputs is None else side.inputs[:, 0] for side in (left, right))
+        for part in self.blocks:
             columns = part.stop if self.symmetric else m
             target, count = self.kernel[part, :, :columns], part.stop - part.start
             inputs = None
-            if left.inputs is not None and right.inputs is not None:
-                inputs = self._room(0, count, columns)
-                torch.mm(left.inputs[part, 0], right.inputs[:columns, 0].mT, out=inputs)
-                inputs += float(left.bias)
+            if g1 is not None and g2 is not None:
+                inputs = self.scratch[0][: count * columns].view(count, columns)
+                torch.addmm(self.one, g1[part], g2[:columns].mT, beta=float(left.bias), out=inputs)
             if left.identity and right.identity:
                 if self.empty and rows == 1 and inputs is not None:
                     target[:, 0, :, 0] = inputs
@@ -84,7 +75,7 @@ class KernelSum:
                     target.zero_()
                 target.diagonal(dim1=1, dim2=3).add_(1.0 if inputs is None else inputs[..., None])
                 continue
-            slopes = self._room(1, count * rows, columns * rows)
+            slopes = self.scratch[1][: count * rows * columns * rows].view(count * rows, columns * rows)
             torch.mm(d1[part].reshape(count * rows, -1), d2[: columns * rows].mT, out=slopes)
             factor = slopes.view(count, rows, columns, rows)
             if inputs is not None and self.empty:

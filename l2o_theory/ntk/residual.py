@@ -25,13 +25,13 @@ from l2o_theory.ntk import memory as memory_
 from l2o_theory.ntk.adjoint import pull_back, push_forward
 from l2o_theory.ntk.definition import residual_jacobian
 from l2o_theory.ntk.network import Angular, Layer
-from l2o_theory.ntk.unroll import Instances, StepSizeNetwork, Trajectory, Unroll, unroll
+from l2o_theory.ntk.unroll import Instances, StepSizeWeights, Trajectory, Unroll, unroll
 
 METHODS = ("closed_form", "jacobian", "matrix_free")
 
 
 def residual_ntk(
-    network: StepSizeNetwork,
+    network: StepSizeWeights,
     problem: Instances,
     steps: int,
     method: str = "closed_form",
@@ -42,7 +42,7 @@ def residual_ntk(
     """K = J J^T for J = dr_T/dtheta, rows by instance and then equation: shape (N b, N b).
 
     Args:
-        network: weights W_1..W_L; see `StepSizeNetwork`.
+        network: weights W_1..W_L; see `StepSizeWeights`.
         problem: instances M, y and the start x_0; see `Instances`.
         steps: T >= 1.
         method: "closed_form": the formula above, without autograd. "jacobian": J row by row by autograd, the slow

@@ -34,7 +34,7 @@ LOOP_FROM = 1 << 14
 """Entries of a matrix from which, on a CPU, one product per instance beats a batched product with one column."""
 
 
-class StepSizeNetwork(Protocol):
+class StepSizeWeights(Protocol):
     """The weights W_1 (n_1, 2), W_2 (n_2, n_1), ..., W_L (1, n_{L-1}) of the network, and how they are used."""
 
     @property
@@ -175,7 +175,7 @@ class Unroll:
 
 
 def unroll(
-    network: StepSizeNetwork,
+    network: StepSizeWeights,
     problem: Instances,
     steps: int,
     *,
