@@ -107,7 +107,8 @@ def _draw_spectrum(config: Configuration, out: Path, found: dict[float, Any]) ->
     caption = [
         f"{_size(config)}, width {config['program.width']}, e = {_EXPANSION:g}, float64. Left: eigenvalues "
         "of K = J J^T",
-        f"({rows} x {rows}). Right: singular values of the last hidden features ({coordinates} columns); the displayed "
+        f"({rows} x {rows}). Right: singular values of the last hidden features ({coordinates} columns); the "
+        f"displayed "
         "rate is proportional to",
         "the square of the least one. What lies below the dashed cuts cannot be told from 0 and is not drawn.",
     ]
@@ -133,8 +134,9 @@ def _draw_spectrum(config: Configuration, out: Path, found: dict[float, Any]) ->
 def _draw_factors(config: Configuration, out: Path, found: dict[float, Any]) -> tuple[Path, ...]:
     caption = [
         f"Share of the factors P within 0.01 of 2, of 0, and exactly 1, by inner step t; {_size(config)}, e = "
-        f"{_EXPANSION:g}. Dotted: after one training step, solid: after {_iterations(config)}.",
-        "Exactly 1: dead features, plain gradient descent at this coordinate while the first layer leaves it there.",
+        f"{_EXPANSION:g}.",
+        f"Dotted: after one training step, solid: after {_iterations(config)}. Exactly 1: dead features, plain "
+        "gradient descent while the first layer leaves them there.",
     ]
     columns: dict[str, list[float]] = {"step": list(range(1, config["program.steps"] + 1))}
     with Canvas(1, 2, height=2.4, caption=caption, seed=config["seed"], sharey=True) as canvas:
