@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from l2o_theory.metatraining.meta_loss import MetaLoss
 from l2o_theory.metatraining.tasks import Draw, MinibatchTasks, QuadraticTasks, TaskFamily
 from l2o_theory.metatraining.window import advance, begin
-from l2o_theory.optimizers.lstm_rule import LSTMRule, log_and_sign
+from l2o_theory.optimizers.learned.lstm_rule import LSTMRule, log_and_sign
 from l2o_theory.problems import MLP, Classification, Dataset, RandomQuadratics
 
 TASKS, DIMENSION, WINDOW, REPEATS = 64, 10, 20, 5

@@ -4,11 +4,11 @@ from l2o_theory.optimizers.adam import Adam as Adam
 from l2o_theory.optimizers.adam import AdamW as AdamW
 from l2o_theory.optimizers.adam import RMSprop as RMSprop
 from l2o_theory.optimizers.gradient_descent import GradientDescent as GradientDescent
+from l2o_theory.optimizers.learned.lstm_rule import LSTMRule as LSTMRule
 from l2o_theory.optimizers.lista import ListaCpss as ListaCpss
 from l2o_theory.optimizers.lodo import LODO as LODO
 from l2o_theory.optimizers.lodo import Preconditioner as Preconditioner
 from l2o_theory.optimizers.lstm import LSTMCell as LSTMCell
-from l2o_theory.optimizers.lstm_rule import LSTMRule as LSTMRule
 from l2o_theory.optimizers.math_l2o import MathL2O as MathL2O
 from l2o_theory.optimizers.momentum import HeavyBall as HeavyBall
 from l2o_theory.optimizers.momentum import Nesterov as Nesterov

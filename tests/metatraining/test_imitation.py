@@ -7,7 +7,7 @@ from l2o_theory.errors import InputError
 from l2o_theory.metatraining.imitation import Imitation, Teacher, begin_lesson, imitate
 from l2o_theory.metatraining.tasks import QuadraticTasks, RandomScaling
 from l2o_theory.optimizers import Adam, GradientDescent
-from l2o_theory.optimizers.lstm_rule import LSTMRule
+from l2o_theory.optimizers.learned.lstm_rule import LSTMRule
 from l2o_theory.problems import RandomQuadratics
 
 FAMILY = QuadraticTasks(RandomQuadratics(3))

@@ -22,7 +22,7 @@ from l2o_theory.metatraining.meta_loss import MetaLoss
 from l2o_theory.metatraining.meta_training import MetaTrained, Recipe, meta_train, stream
 from l2o_theory.metatraining.tasks import QuadraticTasks
 from l2o_theory.optimizers import Adam
-from l2o_theory.optimizers.lstm_rule import LSTMRule
+from l2o_theory.optimizers.learned.lstm_rule import LSTMRule
 from l2o_theory.problems import RandomQuadratics
 
 FAMILY = QuadraticTasks(RandomQuadratics(4, start_std=0.01))

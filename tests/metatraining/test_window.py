@@ -11,7 +11,7 @@ from l2o_theory.metatraining.tasks import Draw, MinibatchTasks, QuadraticTasks, 
 from l2o_theory.metatraining.window import Standing, advance, begin
 from l2o_theory.optimizers.adam import Adam
 from l2o_theory.optimizers.learned import MLPOptimizer, RNNprop
-from l2o_theory.optimizers.lstm_rule import LSTMRule
+from l2o_theory.optimizers.learned.lstm_rule import LSTMRule
 from l2o_theory.optimizers.rule import UpdateRule
 from l2o_theory.problems import MLP, Classification, Dataset, RandomQuadratics
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from l2o_theory.errors import InputError
 from l2o_theory.optimizers import LSTMCell, LSTMRule
-from l2o_theory.optimizers.lstm_rule import log_and_sign
+from l2o_theory.optimizers.learned.lstm_rule import log_and_sign
 from l2o_theory.problems import MLP, Classification, load_digits
 
 
