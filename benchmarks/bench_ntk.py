@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -160,14 +159,19 @@ def race(case: str, folder: Path, peers: list[NeuralTangents]) -> bool:
     return good and same
 
 
+def held(name: str) -> int:
+    """Bytes this process holds now (VmRSS), or held at most (VmHWM; getrusage would count its parent's, too)."""
+    with open("/proc/self/status", encoding="ascii") as lines:
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
+
+
 def memory() -> None:
     """In a fresh process: the peak beyond what was held before, as a multiple of kernel and activations."""
     module, x = drawn(128, 2, 8192, 1)
     empirical_ntk(module, x[:300])
-    with open("/proc/self/statm", encoding="ascii") as pages:
-        before = int(pages.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    before = held("VmRSS")
     kernel = empirical_ntk(module, x)
-    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    peak = held("VmHWM") - before
     activations = len(x) * (INPUTS + 128 + 128 + 1)
     print(peak / (4 * (kernel.numel() + activations)))
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -153,6 +152,12 @@ def training_steps() -> bool:
     return good
 
 
+def held(name: str) -> int:
+    """Bytes this process holds now (VmRSS), or held at most (VmHWM; getrusage would count its parent's, too)."""
+    with open("/proc/self/status", encoding="ascii") as lines:
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
+
+
 def memory(side: str) -> None:
     """In a fresh process: bytes beyond what was held before."""
     size = STEPS[LARGE][0]
@@ -160,10 +165,9 @@ def memory(side: str) -> None:
     step = by_autograd if side == "autograd" else lambda *given: loss_gradient(*given[:3], features=given[3])
     small = drawn((2, 8, 4, 2, 64), torch.float32)
     step(*small, 2, "full")
-    with open("/proc/self/statm", encoding="ascii") as pages:
-        before = int(pages.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    before = held("VmRSS")
     step(network, problem, size[3], "full")
-    print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    print(held("VmHWM") - before)
 
 
 def main() -> int:
