@@ -77,6 +77,22 @@ def test_pull_back_and_push_forward_are_the_jacobian() -> None:
         assert relative([pushed], [jacobian @ torch.cat([v.flatten() for v in direction])]) < ROUNDING
 
 
+@pytest.mark.parametrize("mode", ["full", "detached"])
+def test_twenty_training_steps_stay_together(mode: str) -> None:
+    network, problem = case(2, 3, 4, (2, 60), seed=9)
+    reference, _ = case(2, 3, 4, (2, 60), seed=9)
+    for _ in range(20):
+        ours = loss_gradient(network, problem, 4, features=mode)
+        loss, gradients = plain_gradient(reference, problem, 4, mode)
+        # the bar is 1e-6 after training; rounding grows by a factor per step at most
+        assert float(ours.loss) == pytest.approx(float(loss), rel=1e-10)
+        assert relative(ours.gradients, gradients) < 1e-9
+        for net, found in ((network, ours.gradients), (reference, gradients)):
+            net.weights = [w - 0.5 * g for w, g in zip(net.weights, found, strict=True)]
+    first = plain_gradient(case(2, 3, 4, (2, 60), seed=9)[0], problem, 4, mode)[0]
+    assert float(loss) < 0.99 * float(first)  # something was learned
+
+
 def test_losses_are_exact_on_a_rational_instance() -> None:
     # M = [3/4], y = 1/2, x_0 = 2, tau = 1, W_L = 0: r_t = (1 - 9/16)^t (3/2 - 1/2), every number dyadic
     network = SimpleNamespace(
