@@ -26,8 +26,9 @@ help:
 verify: $(VENV)/.stamp-smt
 	$(BIN)/l2o-theory check --out $(OUT)
 
+# A file's tests stay on one core, so that what they share is made once.
 test: $(VENV)/.stamp-dev
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.stamp-dev
 	$(BIN)/ruff check .
