@@ -12,9 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from l2o_theory.metatraining.curriculum import Curriculum
-from l2o_theory.metatraining.meta_training import Recipe, meta_train
-from l2o_theory.metatraining.tasks import MinibatchTasks
+from l2o_theory.metatraining import Curriculum, MinibatchTasks, Recipe, meta_train
 from l2o_theory.optimizers import LSTMRule, TorchOptimizer
 from l2o_theory.optimizers.learned import load_weights, save_weights
 from l2o_theory.problems import MLP, Classification, Dataset, load_digits
