@@ -11,11 +11,13 @@ import math
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+import l2o_theory
 from l2o_theory.audit.directions import Along, difference_quotients, directions
 from l2o_theory.audit.gradient_horizon import growth, reach
 from l2o_theory.audit.gradient_report import Estimate, Finding, GradientReport, Growth, Reach
@@ -26,6 +28,7 @@ from l2o_theory.errors import InputError
 from l2o_theory.metagradients import (
     MetaGradient,
     MetaObjective,
+    Trajectory,
     detached_params,
     first_order,
     forward,
@@ -41,6 +44,7 @@ _AGREES = {torch.float64: 1e-6, torch.float32: 2e-2}  # of reverse mode and diff
 _LOOKED_AT = 3  # the step that is searched for cuts: late enough for a state that is not 0
 _SHOWN = 3  # leaks that are printed
 _LIMIT = 1000
+_PACKAGE = Path(l2o_theory.__file__).parent
 _CHAOS = 7.0  # a thousandfold: further than any step of meta-training looks
 
 
@@ -113,10 +117,10 @@ def examine_gradient(
 
     run, precise = made(dtype), made(torch.float64)
     setting["coordinates"] = run.optimizee.dimension
-    refused = _contract(run)
-    if refused:
-        return GradientReport(subject.name, problem, setting, names, (), None, (), (refused,))
-    estimates, findings = _estimates(run, precise)
+    plain = _contract(run)
+    if isinstance(plain, Finding):
+        return GradientReport(subject.name, problem, setting, names, (), None, (), (plain,))
+    estimates, findings = _estimates(plain, run, precise)
     contract = Finding("contract", "ok", "pure, of the right structure, dtype and device")
     findings = [contract, *findings, *_step(precise, seed), *_zero(precise)]
     toward = mapped(lambda v: v.sum(0), stacked)
@@ -161,24 +165,25 @@ def _report(
     return GradientReport(subject.name, problem, setting, names, tuple(estimates), rates, reached, sorted_findings)
 
 
-def _contract(run: _Run) -> Finding | None:
-    """Whether the rule can be differentiated at all."""
+def _contract(run: _Run) -> Trajectory | Finding:
+    """A plain run, or why the rule cannot be differentiated at all."""
     meta = run.along.base
     try:
         check_arguments(
             run.subject.rule, run.optimizee.problem, meta, run.steps, run.optimizee.start, run.optimizee.batches,
             run.objective,
         )  # fmt: skip
+        return unroll(
+            run.subject.rule, run.optimizee.problem, meta, run.steps, start=run.optimizee.start,
+            batches=run.optimizee.batches,
+        )  # fmt: skip
     except Exception as error:
         return Finding("contract", "fault", _told(error))
-    return None
 
 
-def _estimates(run: _Run, precise: _Run) -> tuple[list[Estimate], list[Finding]]:
+def _estimates(plain: Trajectory, run: _Run, precise: _Run) -> tuple[list[Estimate], list[Finding]]:
     """All estimators against difference quotients."""
     findings = []
-    plain = unroll(run.subject.rule, run.optimizee.problem, run.along.base, run.steps, start=run.optimizee.start,
-                   batches=run.optimizee.batches)  # fmt: skip
     exits = plain.diagnostics.loss_left.item()
     if exits:
         findings.append(
@@ -366,4 +371,5 @@ def _told(error: Exception) -> str:
 
 
 def _is_users(filename: str) -> bool:
-    return "site-packages" not in filename and "l2o_theory" not in filename and not filename.startswith("<")
+    ours = Path(filename).is_relative_to(_PACKAGE)
+    return not ours and "site-packages" not in filename and not filename.startswith("<")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from l2o_theory.errors import InputError
-from l2o_theory.metagradients.arguments import inside_transform
+from l2o_theory.metagradients.arguments import advance, inside_transform
 from l2o_theory.metagradients.checkpointing import floating, with_floating
 from l2o_theory.metagradients.estimate import Diagnostics, MetaGradient
 from l2o_theory.metagradients.objective import Batches, MetaObjective, batch_at
@@ -83,7 +83,7 @@ def log_renormalised(
             loss, gradient = loss_and_gradient(problem, params, batch_at(batches, step), connected=True)
             if step > 0:
                 path.losses.append(loss)
-            params, state = rule.update(params, gradient, state, point)
+            params, state = advance(rule, params, gradient, state, point, step)
             path.note(params, gradient)
         path.losses.append(scalar_loss(problem, params, batch_at(batches, steps)))
         return path.losses[-1].log() + 2 * math.log(2) * length, path.diagnostics()

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from l2o_theory.errors import InputError
-from l2o_theory.metagradients.arguments import check_count, check_params, inside_transform
+from l2o_theory.metagradients.arguments import Watch, check_count, check_params, inside_transform
 from l2o_theory.metagradients.checkpointing import loss_cotangents
 from l2o_theory.metagradients.estimate import Diagnostics, MetaGradient
 from l2o_theory.metagradients.objective import SUM, Batches, MetaObjective, batch_at
@@ -144,7 +144,9 @@ class Sweep:
         tape = []
         params, state = carry
         for t in range(*span):
+            watch = Watch(params=params, state=state, meta=meta)
             *numbers, slope, after, state_after = self._steps["ahead"](params, state, meta, batch_at(batches, t))
+            watch.check(after, state_after, t)
             seen.append(tuple(numbers))
             tape.append((params, slope, state))
             params, state = after, state_after
@@ -176,7 +178,10 @@ class Sweep:
     def _ahead(self, params: Params, state: State, meta: Params, batch: Batch) -> tuple[Any, ...]:
         """f(x), sizes of x' and g, then g, x', h'."""
         slope, loss = self._slope(params, batch)
+        watch = None if self.compiled else Watch(grads=slope)
         after, state_after = self._update(params, slope, state, meta)
+        if watch is not None:
+            watch.untouched()
         return loss, self._size(after), self._size(slope), slope, after, state_after
 
     def _back(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from l2o_theory.errors import InputError
 from l2o_theory.metagradients.arguments import (
+    advance,
     check_alike,
     check_count,
     check_params,
@@ -187,7 +188,7 @@ def roll(
         if cut:
             params = detached(params)
             state = detached(state) if cuts.detach == "all" else state
-        params, state = rule.update(params, gradient, state, meta)
+        params, state = advance(rule, params, gradient, state, meta, step)
         path.note(params, gradient)
     path.losses.append(scalar_loss(problem, params, batch_at(batches, last)))
     judged(last, params)

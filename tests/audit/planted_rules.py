@@ -59,6 +59,33 @@ class InPlace(Momentum):
         return params + state["velocity"], state
 
 
+class InPlaceLater(DetachedSometimes):
+    """Pure for three steps."""
+
+    def update(self, params, grads, state, meta):
+        old = state["velocity"]
+        velocity = old.mul_(1) if state["step"] >= 3 else old * 1
+        velocity = meta["momentum"] * velocity - meta["step_size"] * grads
+        return params + velocity, {"velocity": velocity, "step": state["step"] + 1}
+
+
+class HiddenInPlaceLater(InPlaceLater):
+    """Changes the iterate behind torch's back."""
+
+    def update(self, params, grads, state, meta):
+        if state["step"] < 3:
+            return super().update(params, grads, state, meta)
+        params.data.sub_(meta["step_size"] * grads)
+        return params.clone(), {**state, "step": state["step"] + 1}
+
+
+class OtherShapeLater(InPlaceLater):
+    def update(self, params, grads, state, meta):
+        if state["step"] < 3:
+            return super().update(params, grads, state, meta)
+        return params[None], state
+
+
 class OtherStructure(Momentum):
     def update(self, params, grads, state, meta):
         params, state = super().update(params, grads, state, meta)

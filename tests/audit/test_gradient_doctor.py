@@ -84,7 +84,9 @@ def test_the_safe_root_passes() -> None:
     ("rule", "words"),
     [
         ("InPlace", "changed state in place"),
-        ("OtherStructure", "structure"),
+        ("InPlaceLater", "changed state in place at step 3"),
+        ("OtherStructure", "wanted {'velocity': float64 (4,)}, got {'speed': float64 (4,)}"),
+        ("OtherShapeLater", "at step 3: wanted float64 (4,), got float64 (1, 4)"),
         ("MixedDtypes", "one dtype"),
         ("Crashes", "planted_rules.py"),
         ("RemembersOutside", "two answers"),
@@ -94,6 +96,10 @@ def test_a_rule_that_is_no_pure_function_is_refused_with_the_reason(rule: str, w
     report = examined(rule)
     assert words in faults(report)["contract"]
     assert report.estimates == ()
+
+
+def test_a_change_in_place_that_torch_hides_shows_in_the_difference_quotients() -> None:
+    assert "away from difference quotients" in faults(examined("HiddenInPlaceLater"))["reverse"]
 
 
 def test_a_number_in_place_of_a_tensor_is_found() -> None:

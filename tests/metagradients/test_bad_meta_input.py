@@ -9,7 +9,17 @@ import torch
 from tiny_rules import Descent, Diagonal, HeavyBall, Regression
 
 from l2o_theory.errors import InputError
-from l2o_theory.metagradients import MetaObjective, detached_params, first_order, forward, reverse, truncated, unroll
+from l2o_theory.metagradients import (
+    MetaObjective,
+    Sweep,
+    checkpointed,
+    detached_params,
+    first_order,
+    forward,
+    reverse,
+    truncated,
+    unroll,
+)
 
 ONE = torch.ones(1, dtype=torch.float64)
 ALPHA = torch.tensor(0.1, dtype=torch.float64)
@@ -92,6 +102,33 @@ class ReturnsParamsOnly(Descent):
         return params - meta * grads
 
 
+class ChangesItsMind(HeavyBall):
+    """Pure up to step 2, the only ones that a look at the door sees; then each of the faults above."""
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+
+    def init(self, params: Any) -> Any:
+        return {"v": torch.zeros_like(params), "t": torch.zeros((), dtype=params.dtype)}
+
+    def update(self, params: Any, grads: Any, state: Any, meta: Any) -> Any:
+        late, v = state["t"] > 2, state["v"]
+        if late and self.fault == "state in place":
+            v.mul_(0.5)
+        if late and self.fault == "gradient in place":
+            grads.mul_(0.5)
+        v = meta["beta"] * v - meta["alpha"] * grads
+        after = {"v": v, "t": state["t"] + 1}
+        if late and self.fault == "params in place":
+            return params.add_(v), after
+        if late and self.fault == "key":
+            after["w"] = v
+        if late and self.fault == "shape":
+            after["v"] = v.mean()
+        moved = params + v
+        return (moved.float() if late and self.fault == "dtype" else moved), after
+
+
 BOTH = {"alpha": ALPHA, "beta": torch.tensor(0.9, dtype=torch.float64)}
 
 
@@ -110,6 +147,27 @@ def test_rules_that_are_not_pure_or_lose_the_structure(rule: Any, meta: Any, mes
     for estimator in (*EVERY, unroll):
         with pytest.raises(InputError, match=message):
             estimator(rule, PROBLEM, meta, 3, start=ONE)
+
+
+LATER = [
+    ("state in place", "changed state in place at step 3"),
+    ("params in place", "changed params in place at step 3"),
+    ("gradient in place", "changed grads in place at step 3"),
+    ("key", r"at step 3: wanted \{'v': float64 \(1,\), 't': float64 \(\)\}, got \{.*'w': float64 \(1,\)\}"),
+    ("shape", r"return state .* at step 3: .* got \{'v': float64 \(\)"),
+    ("dtype", r"return params .* at step 3: wanted float64 \(1,\), got float32 \(1,\)"),
+]
+
+
+@pytest.mark.parametrize(("fault", "message"), LATER)
+def test_a_fault_at_a_later_step_is_named_with_its_step(fault: str, message: str) -> None:
+    rule = ChangesItsMind(fault)
+    for estimator in (*EVERY, checkpointed, unroll):
+        with pytest.raises(InputError, match=message):
+            estimator(rule, PROBLEM, BOTH, 5, start=ONE.clone())
+    with pytest.raises(InputError, match=message.removesuffix(" at step 3")):
+        Sweep(rule, PROBLEM).reverse(BOTH, 5, start=ONE.clone())
+    assert reverse(ChangesItsMind(fault), PROBLEM, BOTH, 3, start=ONE).gradient["alpha"] < 0  # type: ignore[index]
 
 
 def test_an_in_place_update_is_seen_under_vmap() -> None:
