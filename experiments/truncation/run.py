@@ -1,4 +1,4 @@
-"""Truncated meta-gradients, estimated by automatic differentiation over what is exact: figures of sheet and theory.
+"""Truncated meta-gradients, estimated by automatic differentiation over what is exact: figures of the theory.
 
 Setting and closed forms derived here; the learned optimizer and its task are those of arXiv 2010.09089. Each figure
 has its own file beside this one.

@@ -103,7 +103,7 @@ class Conditional(ExpectedRisks):
         return scalar((self.dimension - self.rank + learned) / self.dimension)
 
     def train_step_size_bracket(self) -> tuple[Any, Any]:
-        """(low, high) around `best_train_step_size`, rounded outward   [derived here: sheet 2 and 5.2].
+        """(low, high) around `best_train_step_size`, rounded outward   [derived here].
 
         That of `quadratic.optimum` with the weights c_i^2 = 1/d + sigma^2/(n l_i).
         Rigorous for the eigenvalues and the noise as given (a float stands for its exact binary value).
@@ -113,7 +113,7 @@ class Conditional(ExpectedRisks):
     def risk_step_size_bracket(self) -> tuple[Any, Any]:
         """(low, high) around every minimiser of R over (0, 1/l_max], rounded outward.
 
-        [eta(l_max), min(eta(l_min), 1/l_max)],  eta(x) = [1 - (kappa/(x+kappa))^(1/t)]/x   [derived here: sheet 5.2]
+        [eta(l_max), min(eta(l_min), 1/l_max)],  eta(x) = [1 - (kappa/(x+kappa))^(1/t)]/x   [derived here]
         """
         return self._bracket(ExactTask.risk_step_size_bracket)
 

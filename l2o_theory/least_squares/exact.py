@@ -1,4 +1,4 @@
-"""The conditional risks in rationals, and certain brackets around both step sizes   [derived here: sheet 5.2]."""
+"""The conditional risks in rationals, and certain brackets around both step sizes   [derived here]."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 r"""Least squares as d, n -> inf at d/n = g: risks without sampling, by the Marchenko-Pastur law.
 
 The d-dimensional spectrum has mass (1-1/g)_+ at 0 and density sqrt((b-x)(x-a))/(2 pi g x) on [a, b] = [(1-sqrt g)^2,
-(1+sqrt g)^2]. x times it is a semicircle law, whose Gauss rule has N nodes   [derived here: sheet 5.3]
+(1+sqrt g)^2]. x times it is a semicircle law, whose Gauss rule has N nodes   [derived here]
 
     theta_k = pi k/(N+1),   x_k = a + 4 sqrt(g) cos^2(theta_k/2),   W_k = 2 sin^2(theta_k)/((N+1) x_k)
 

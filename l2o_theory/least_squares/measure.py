@@ -1,7 +1,7 @@
 r"""What gradient descent does to a spectrum: risk and training loss as sums over atoms, and where each is smallest.
 
 A measure holds positive eigenvalues x with masses p (p = 1/d for each eigenvalue of a matrix, a quadrature rule for a
-limit). With q = (1 - eta x)^t, or exp(-s x) for gradient flow, and kappa = sigma^2 d/n   [derived here: sheet 5.2, 5.3]
+limit). With q = (1 - eta x)^t, or exp(-s x) for gradient flow, and kappa = sigma^2 d/n   [derived here]
 
     R = null + SUM p q^2 + kappa SUM p (1-q)^2/x       T = 1/2 [floor + SUM p (x + kappa) q^2]
 
@@ -85,7 +85,7 @@ class Measure:
             return _total(self.masses * (1 + self.penalty[:, None] / self.atoms) * decay.lost**2)
 
     def best_train_step_size(self, steps: Array) -> Array:
-        """The unique zero of T' = -t SUM p x (x + kappa) (1 - eta x)^(2t-1), inside the bracket of sheet section 2."""
+        """The unique zero of T' = -t SUM p x (x + kappa) (1 - eta x)^(2t-1), found inside its bracket."""
         log_weights = np.log(self.masses * self.atoms * (self.atoms + self.penalty[:, None]))
         power = 2.0 * steps - 1
         whole = _log_sum(log_weights)
@@ -109,7 +109,7 @@ class Measure:
         return increasing_root(balance, low, np.maximum(low, high))
 
     def risk_bracket(self, steps: Array) -> tuple[Array, Array]:
-        """Ends of an interval that holds every minimiser of R over (0, 1/largest]   [derived here: sheet 5.2].
+        """Ends of an interval that holds every minimiser of R over (0, 1/largest]   [derived here].
 
         eta(x) = [1 - (kappa/(x + kappa))^(1/t)]/x minimises the term of x and falls with x:
         eta(largest atom) <= eta* <= min(eta(smallest atom), 1/largest).

@@ -1,7 +1,7 @@
 """Which meta-objective to tune on, over (d/n, sigma): both step sizes and what they cost, from the limit formulas.
 
 Train-by-train takes the minimiser of the training loss on all n samples; train-by-validation that of the risk after
-training on n1 = split * n of them (its validation loss is (R + sigma^2)/2). Two protocols   [sheet 5.3]:
+training on n1 = split * n of them (its validation loss is (R + sigma^2)/2). Two protocols   [derived here]:
 
     "published"  both step sizes then train on all n samples [official code: grid_search_eta_lr.py]
     "own"        train-by-validation keeps to the n1 samples that it was tuned on

@@ -1,4 +1,4 @@
-r"""SGD on given data, one sample per step with replacement: exact first and second moments  [derived here: sheet 5.4].
+r"""SGD on given data, one sample per step with replacement: exact first and second moments  [derived here].
 
 With e = w - w_ERM, rho = y - X w_ERM (so that X^T rho = 0), mu = E e and M = E e e^T over the random indices,
 

@@ -5,7 +5,7 @@ r"""A network that sets the step size of every coordinate: the learned gradient 
 No biases; W_1 is n_1 x 2, W_l is n_l x n_{l-1}, W_L is 1 x n_{L-1}. The same network serves all coordinates, instances
 and steps. W_L = 0 gives P = 1: gradient descent with step tau, to the bit. For any weights and tau <= 1/L the residual
 of a least-squares program falls at every step (derived here; see `proofs_checks/ntk`).
-Source: arXiv 2501.18092, equation (1) of the sheet; form: Math-L2O (Liu et al. 2023) with P alone.
+Source: the iteration of arXiv 2501.18092; form: Math-L2O (Liu et al. 2023) with P alone.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ class GradientBounds:
             return self.B0.min(self.B1).min(self.B2).min(self.B3)
 
     def local(self, step_size: Any) -> Any:
-        """Return 2 Lam_t / h(step_size) >= |G'(step_size)|   [derived here: sheet section 3]; shape of `step_size`.
+        """Return 2 Lam_t / h(step_size) >= |G'(step_size)|   [derived here]; shape of `step_size`.
 
         Raises:
             InputError: unusable step sizes.
@@ -178,7 +178,7 @@ class GradientBounds:
     def local_explicit(self, step_size: float) -> float:
         """Return 2 L/m (L W/(c^2 l))^(1/(2t)) >= `local`, where m = max(|1 - eta alpha|, |1 - eta L|).
 
-        c^2 l is that of the extreme eigenvalue which attains m; the float is rounded up   [derived here: sheet 3].
+        c^2 l is that of the extreme eigenvalue which attains m; the float is rounded up   [derived here].
         """
         ends, eta = extremes(self._spectrum.exact), parse_rational(step_size, "step_size")
         left = abs(1 - eta * ends.smallest), ends.last_weight * ends.smallest

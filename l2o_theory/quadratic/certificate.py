@@ -1,6 +1,6 @@
 r"""After how many meta-steps gradient descent on G is certainly near eta*, and stays there.
 
-eta_k = max(0, eta_{k-1} - G'(eta_{k-1}) / sqrt(k)), eta_0 = start   [paper: Thm 4; constants derived here: sheet 3].
+eta_k = max(0, eta_{k-1} - G'(eta_{k-1}) / sqrt(k)), eta_0 = start   [paper: Thm 4; constants derived here].
 With q = sum c_i^2 l_i, beta = (L-alpha)/(L+alpha), B any bound on |G'| and D_k = |eta_k - eta*|:
 
     k1   = ceil((B / eps)^2),   D = max(D_0, B),   eps0 = min(eps, beta / (2 t L))

@@ -1,6 +1,6 @@
 r"""The definition of the loss and its derivatives, once, over any field: rationals, balls or SymPy expressions.
 
-With r_i = 1 - step_size * l_i and S_k = sum_i c_i^2 l_i^(1+k) r_i^(2t-k)   [paper: section 3; sheet section 1]:
+With r_i = 1 - step_size * l_i and S_k = sum_i c_i^2 l_i^(1+k) r_i^(2t-k)   [paper: section 3]:
 
     F   = S_0 / 2                    G   = (1/t) log F
     F'  = -t S_1                     G'  = -2 S_1 / S_0

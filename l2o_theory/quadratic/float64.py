@@ -1,6 +1,6 @@
 r"""The float64 route: relative accuracy of a few units in the last place at any t, before cancellation between terms.
 
-Two steps make the accuracy independent of t   [derived here; refines sheet section 1.1]:
+Two steps make the accuracy independent of t   [derived here]:
 
 1. r_i = 1 - step_size * l_i is formed as a pair high + low (106 bits), so no digit of the inputs is lost near r = 0,
    nor in differences of two |r_i| near step_size = 2/(L + alpha).

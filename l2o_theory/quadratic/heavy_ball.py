@@ -89,7 +89,7 @@ class HeavyBall:
     def is_stable(self, step_size: Number, momentum: Number) -> bool:
         """Whether w_k -> 0 from every start: |b| < 1 and 0 < eta L < 2 (1 + b), L the largest active eigenvalue.
 
-        Decided in exact arithmetic. The sheet states it for 0 <= b < 1; the form for negative b is the same (Jury's
+        Decided in exact arithmetic. Usually stated for 0 <= b < 1; the form for negative b is the same (Jury's
         criterion, derived here).
         """
         eta, b = parse_rational(step_size, "step_size"), parse_rational(momentum, "momentum")

@@ -6,7 +6,7 @@ E_ = r^(2t), m = max(|1 - eta alpha|, |1 - eta L|), M = m^(2t), x = min(w1, wd).
 D^(1-a),
 La = L^a, xa = (x alpha)^a, Na = |N|, Wa = W^a, W the larger of the weights of the positive and of the negative r_k.
 
-All derived here, from sheet sections 10.2 and 10.3 of the step-size theory.
+All derived here.
 """
 
 from __future__ import annotations

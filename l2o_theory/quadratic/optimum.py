@@ -1,7 +1,7 @@
 r"""The best constant step size eta*_t and a rigorous bracket around it.
 
 F is strictly convex in the step size, so eta* is the one zero of F'   [paper: Thm 3]. With active extremes L, alpha of
-weights c_1^2, c_d^2 and C2 = sum c_i^2 l_i^2   [derived here: sheet section 2]:
+weights c_1^2, c_d^2 and C2 = sum c_i^2 l_i^2   [derived here]:
 
     (1 + rho_lo) / (L + rho_lo alpha) <= eta* <= (1 + rho_hi) / (L + rho_hi alpha),
     rho_lo = (c_d^2 alpha^2 / C2)^(1/(2t-1)),   rho_hi = (C2 / (c_1^2 L^2))^(1/(2t-1)).

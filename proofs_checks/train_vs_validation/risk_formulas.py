@@ -6,7 +6,7 @@ R = E|w_t - w*|^2 = (1/d) [(d-r) + sum_k r_k^(2t)] + (sigma^2/n) sum_k (1 - r_k^
 T = E train loss = (1/2n) [sum_k r_k^(2t) (n l_k/d + sigma^2) + sigma^2 (n - r)].
 Only second moments enter, so averaging over w* in {+-e_1, .., +-e_d} and noise in {+-sigma}^n is exact.
 
-Source: derived here (sheet section 5.2).
+Source: derived here.
 """
 
 from fractions import Fraction

@@ -3,7 +3,7 @@ r"""SGD on the training set: the picture of gradient descent, with eta*_train = 
 One sample per step with replacement, step size eta = c/d, stable for c < 2. In the limit d -> inf the second moments
 obey a linear ODE; the averaged recursion does so at finite d, within a few percent of simulation.
 
-Source: derived here (sheet section 5.4); the paper's own statements on SGD are in an appendix that was not available.
+Source: derived here; the paper's own statements on SGD are in an appendix that was not available.
 """
 
 from functools import lru_cache

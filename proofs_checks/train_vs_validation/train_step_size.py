@@ -4,7 +4,7 @@ Given X, the expected training loss is T(eta) = 1/(2n) [sum_k R_k^(2t) (n l_k/d 
 over the positive eigenvalues of H = X^T X/n: the quadratic setting with weights l_k + kappa, kappa = sigma^2 d/n. So
 T is strictly convex, and its minimiser lies in a bracket that closes on 2/(l_max + l_min) as t grows.
 
-Source: derived here (sheet section 5.2); the setting is that of Wang et al. 2021, section 4.
+Source: derived here; the setting is that of Wang et al. 2021, section 4.
 """
 
 from l2o_theory.claims import Claim, Mutation, Status

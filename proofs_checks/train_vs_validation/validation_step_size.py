@@ -4,7 +4,7 @@ Given X, the expected risk E|w_t - w*|^2 is (1/d) [(d-r) + sum_k r_k^(2t)] + (si
 r_k = 1 - eta l_k. Up to the factor 2t/d its derivative is sum_k r_k^(t-1) [kappa - (l_k + kappa) r_k^t],
 kappa = sigma^2 d/n: every eigenvalue wants r^t = kappa/(l + kappa).
 
-Source: derived here (sheet sections 5.2 and 5.3).
+Source: derived here.
 """
 
 from l2o_theory.claims import Claim, Mutation, Status

@@ -65,7 +65,7 @@ def _scripts(seed: int) -> Iterator[tuple[list[float], list[float]]]:
 
 
 def _scripted(seed: int) -> Measurement:
-    """The script of the sheet, and 500 random ones with ties, by two programs that share no code."""
+    """A script of evaluations, and 500 random ones with ties, by two programs that share no code."""
     wanted = [*[(0, "keep")] * 3, (0, "advance"), (1, "go on"), (1, "go on"), (1, "stop")]
     found = played(SCRIPT, [2.0])
     differing = sum(played(*script) != by_the_book(*script) for script in _scripts(seed))

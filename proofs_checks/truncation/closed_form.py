@@ -12,7 +12,7 @@ from l2o_theory.quadratic.window_setting import BERNOULLI, POWERS_ADD
 from l2o_theory.rigor.proof import Fact, Proof, Step, times
 from l2o_theory.rigor.statement import Parameter, Statement
 
-_SOURCE = "derived here (sheet section 1.3)"
+_SOURCE = "derived here"
 _Q = Parameter("q", landmarks=("0", "1", "-1"), meaning="(1 - eta l)^2, or any number")
 _K = Parameter("K", "natural", high="40", meaning="window")
 

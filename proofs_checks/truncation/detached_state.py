@@ -12,7 +12,7 @@ from l2o_theory.claims import Claim, Measurement, Mutation, Status
 from l2o_theory.rigor.statement import Parameter, Statement
 
 F = Fraction
-_SOURCE = "derived here (sheet section 5.1)"
+_SOURCE = "derived here"
 
 _PARAMETERS = (
     Parameter("eta", low="0", landmarks=("1",), meaning="step size"),

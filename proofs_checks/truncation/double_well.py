@@ -20,7 +20,7 @@ from l2o_theory.rigor.proof import Fact, Proof, Step, times
 from l2o_theory.rigor.statement import Parameter, Statement
 
 F = Fraction
-_SOURCE = "derived here (sheet section 1.6)"
+_SOURCE = "derived here"
 _X = Parameter("x", low="-1", high="1", landmarks=("1/2", "-1/2", "0"), meaning="state")
 
 BOUNDED = Claim(

@@ -15,7 +15,7 @@ from l2o_theory.rigor.proof import Fact, Proof, Step, times
 from l2o_theory.rigor.statement import Parameter, Statement
 
 F = Fraction
-_SOURCE = "derived here (sheet section 1.3)"
+_SOURCE = "derived here"
 _K = Parameter("K", "natural", high="20", meaning="window")
 _M = Parameter("m", "natural", high="10", meaning="windows, N = m K")
 _GROWTH = "(1-q**(K*m))/(1-q**K)"

@@ -22,7 +22,7 @@ from l2o_theory.quadratic.window_setting import (
 from l2o_theory.rigor.proof import Fact, Proof, Step, times
 from l2o_theory.rigor.statement import Parameter, Statement
 
-_SOURCE = "derived here (sheet section 1.4)"
+_SOURCE = "derived here"
 
 TANGENT = Claim(
     id="truncation/first_order/tangent",

@@ -13,7 +13,7 @@ from l2o_theory.quadratic.window_setting import POWERS_ADD
 from l2o_theory.rigor.proof import Fact, Proof, Step, times
 from l2o_theory.rigor.statement import Parameter, Statement
 
-_SOURCE = "derived here (sheet section 1.2)"
+_SOURCE = "derived here"
 _RHO = Parameter("rho", low="0", landmarks=("1", "2"), meaning="bound on |dPhi/dz|")
 
 IDENTITY = Claim(

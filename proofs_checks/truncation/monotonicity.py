@@ -117,7 +117,7 @@ def _facts(index: str) -> dict[str, Fact]:
 BLOCKS = Claim(
     id="truncation/monotonicity/blocks",
     title="A7, the key inequality: P_K(n) <= P_{K+1}(n) <= n (n+1)/2",
-    source="derived here (sheet section 1.3)",
+    source="derived here",
     statement=(
         "P_K(n) = sum_{t<=n} r_K(t) = m K (K+1)/2 + b (b+1)/2 for n = m K + b, 0 <= b < K. For all n >= 0 and K >= "
         "1: "
@@ -158,7 +158,7 @@ BLOCKS = Claim(
 MONOTONE = Claim(
     id="truncation/monotonicity/bias_falls",
     title="A7: where w_t h_t >= 0 does not increase, the bias falls with the window and the sign is right",
-    source="derived here (sheet section 1.3)",
+    source="derived here",
     statement=(
         "If w_t h_t >= 0 is non-increasing in t: |G_N,K| <= |G_N,K+1| <= |G_N| for all K and N (K need not divide "
         "N), so "
@@ -206,7 +206,7 @@ MONOTONE = Claim(
 RIGHT_SIGN = Claim(
     id="truncation/monotonicity/right_sign",
     title="A7: where w_t h_t >= 0, the truncated gradient has the right sign and is too small, at most N-fold",
-    source="derived here (sheet section 1.3)",
+    source="derived here",
     statement=(
         "If w_t h_t >= 0 for t = 1..N: 0 <= |G_N|/N <= |G_N,K| <= |G_N|, so 0 <= B_N,K/G_N <= 1 - 1/N < 1. "
         "Nothing is used of r_K but 1 <= r_K(t) <= t."
@@ -260,7 +260,7 @@ RIGHT_SIGN = Claim(
 CLASS = Claim(
     id="truncation/monotonicity/class",
     title="A7: with w = 1 and 0 <= eta l_i <= 1 the terms h_t are non-negative and do not increase",
-    source="derived here (sheet section 1.3)",
+    source="derived here",
     statement=(
         "h_t = sum_i l_i^2 x_i^2 (1 - eta l_i)^(2t-1) obeys 0 <= h_{t+1} <= h_t if 0 <= eta l_i <= 1 for all i."
     ),
@@ -356,7 +356,7 @@ def _by_parts(seed: int) -> Measurement:
 BY_PARTS = Claim(
     id="truncation/monotonicity/summation_by_parts",
     title="A7: sum_t r_K(t) w_t h_t = sum_n e_n P_K(n), by the definition of r_K itself",
-    source="derived here (sheet section 1.3)",
+    source="derived here",
     statement=(
         "Abel's summation with P_K(n) = sum_{t<=n} r_K(t) = m K (K+1)/2 + b (b+1)/2, and |G_N,K| non-decreasing in "
         "K, "

@@ -10,7 +10,7 @@ from l2o_theory.quadratic.window_setting import EIGENVALUES, SQUARES, STEP_SIZE,
 from l2o_theory.rigor.proof import Proof, Step
 from l2o_theory.rigor.statement import Parameter, Statement
 
-_SOURCE = "derived here (sheet section 1.3)"
+_SOURCE = "derived here"
 _WINDOW = (
     Parameter("K", "natural", high="12", meaning="window"),
     Parameter("M", "natural", high="6", meaning="windows, the last one perhaps incomplete"),

@@ -18,7 +18,7 @@ from l2o_theory.rigor.proof import Fact, Proof, Step, times
 from l2o_theory.rigor.statement import Parameter, Statement
 
 F = Fraction
-_SOURCE = "derived here (sheet section 1.5)"
+_SOURCE = "derived here"
 _LAW = (
     Parameter("p_i", "share", meaning="probabilities"),
     Parameter("l_i", landmarks=("0", "1"), meaning="curvatures"),

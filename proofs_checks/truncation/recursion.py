@@ -21,7 +21,7 @@ _EXPONENTS_ADD = "x^a x^b = x^(a+b)"
 TANGENT = Claim(
     id="truncation/recursion/tangent",
     title="A1, A2, induction step: r steps after its restart the tangent of x_t is -r l x_0 rho^(t-1)",
-    source="derived here (sheet section 1.3)",
+    source="derived here",
     statement=(
         "x_{t+1} = rho x_t has the tangent J_{t+1} = rho J_t - l x_t in eta. If J_t = -r l x_0 rho^(t-1), then "
         "J_{t+1} = -(r+1) l x_0 rho^t;\n"
@@ -161,7 +161,7 @@ def _all_windows(seed: int) -> Measurement:
 ALL_WINDOWS = Claim(
     id="truncation/recursion/all_windows",
     title="A1-A4: full gradient with t replaced by r_K(t), and its closed form, equal the recursion for every window",
-    source="derived here (sheet section 1.3)",
+    source="derived here",
     statement=(
         "-sum_t r_K(t) h_t and -sum_i (l_i^2 x_i^2/rho_i) [S(q_i,K) (1-q_i^(mK))/(1-q_i^K) + q_i^(mK) S(q_i,b)], "
         "N = m K + b,\nequal as rationals what the detached recursion gives."

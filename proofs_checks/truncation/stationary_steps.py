@@ -16,7 +16,7 @@ from l2o_theory.rigor.proof import Fact, Proof, Step, times
 from l2o_theory.rigor.statement import Parameter, Statement
 
 F = Fraction
-_SOURCE = "derived here (sheet section 1.3)"
+_SOURCE = "derived here"
 
 UNIQUE = Claim(
     id="truncation/stationary_steps/unique_root",
@@ -505,7 +505,7 @@ REGRET = Claim(
 )
 
 LENGTHS = (1, 5, 10, 20, 50, 100)
-# alpha*(K) and alpha*(N') of the sheet, with the regret at N, five and four decimals
+# alpha*(K) and alpha*(N') as derived before, with the regret at N, five and four decimals
 PRINTED = {
     ((1, 1), 100): (
         (1.00963, 1.02760, 1.04772, 1.08083, 1.13791, 1.16538),
