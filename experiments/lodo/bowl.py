@@ -291,7 +291,7 @@ def _errors(config: Configuration, out: Path, errors: dict[Any, Any]) -> tuple[P
         "Published metric |I - G H|/sqrt(n), median and range of the runs. Dashed: beta, where a perfect learner "
         "settles (G = (1+beta)/H), not 0.",
         f"(a) the bowl. (b) eigenvalues {', '.join(f'{v:g}' for v in config['small.eigenvalues'])}, meta-SGD: "
-        "small enough to be learned; what is left above the level is the floor of the meta rate.",
+        "small enough to be learned; what keeps it off the level is the floor and the bias of the meta rate.",
     ]
     columns: dict[str, list[Any]] = {"bowl": [], "beta": [], "evaluations": [], "run": [], "error": []}
     with Canvas(1, 2, height=2.5, seed=config["seed"], caption=caption) as canvas:

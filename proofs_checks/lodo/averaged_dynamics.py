@@ -49,7 +49,7 @@ ANY_NORM = Claim(
 
 LYAPUNOV = Claim(
     id="lodo/averaged/lyapunov",
-    title="Corrected: tr(D^T H^-1 D)/2 falls at least like e^(-2 a sigma^2 h_min^3 t), so G -> H^-1",
+    title="Corrected: while A has spectral radius < 1, V = tr(D^T H^-1 D)/2 falls at a rate of at least 2 a sigma^2 h_min^3",
     source=SOURCE,
     statement="dV/dt = -a sum k h^2 z^2 <= -2 a s2 h_min^3 V, V = sum h z^2/2, for h_i >= h_min, k_i >= s2 h_min^2.",
     kind="upper",

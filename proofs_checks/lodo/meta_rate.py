@@ -176,7 +176,7 @@ CONTRACTS = Claim(
         "m_i = 1/(1 - x k_i) > 0 every entry shrinks, so the spectral radius is below 1 (Collatz-Wielandt)."
     ),
     kind="upper",
-    scope="all dimensions, all K > 0, Gaussian gradients; x = a h_max",
+    scope="all dimensions, all K > 0; recursion linearised at G = H^-1, Gaussian gradients that do not depend on D",
     expected=Status.PROVED,
     formal=Statement(
         parameters=STABILITY,

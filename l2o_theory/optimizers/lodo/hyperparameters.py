@@ -8,14 +8,20 @@ from typing import Any
 from l2o_theory.errors import InputError
 
 GLOBAL = ("alpha0", "meta_lr", "beta")
-"""They belong to the one preconditioner. "lr" and "weight_decay" are each group's own."""
+"""They belong to the one preconditioner."""
+NAMES = (*GLOBAL, "lr", "weight_decay")
+"""All of a group's; "lr" and "weight_decay" are each group's own."""
 
 
 def checked(settings: dict[str, Any]) -> None:
     """Raise InputError for the first value that is out of its range."""
     for name, value in settings.items():
-        if not 0 <= value < math.inf:  # NaN is refused too
-            raise InputError(f"{name} must be a number from 0 on, got {value}")
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not 0 <= number < math.inf:  # NaN is refused too
+            raise InputError(f"{name} must be a number from 0 on, got {value!r}")
     if not settings.get("alpha0", 1) > 0:
         raise InputError("alpha0 must be positive, got 0; the matrix would be 0")
     if not settings.get("beta", 0) < 1:

@@ -34,6 +34,15 @@ def meta_optimizer_of(name: str, rate: float, weights: Tensor, betas: tuple[floa
     raise InputError(f"meta_optimizer must be 'adam' or 'sgd', got {name!r}")
 
 
+def _check_alone(preconditioner: Any, others: dict[str, Any]) -> None:
+    """Raise InputError if it is none, or if others would have been passed over in silence."""
+    if not isinstance(preconditioner, Preconditioner):
+        raise InputError(f"preconditioner must be a Preconditioner, got {type(preconditioner).__name__}")
+    given = [name for name, value in others.items() if value is not None]
+    if given:
+        raise InputError(f"preconditioner brings its own {', '.join(given)}: pass either it or them")
+
+
 class LODO(PreconditionedOptimizer):
     """x <- x - lr G(theta) m, with G(theta) a Preconditioner of all parameters that learns at every step.
 
@@ -64,7 +73,7 @@ class LODO(PreconditionedOptimizer):
         alpha0: scale of the first G, alpha0 I; the one thing to tune first, like a step size.
         meta_lr: step size of the meta-optimizer; 0 keeps G as it is.
         beta: of the average m of past gradients, in [0, 1).
-        depth, block_size, padding, generator: as for Preconditioner.
+        depth, block_size, padding, permutations, blocks, generator: as for Preconditioner; `blocks` are copied.
         meta_optimizer: "adam" or "sgd".
         weight_decay: adds weight_decay x to the gradient, that is weight_decay |x|^2/2 to the loss.
         lr: multiplies the step, and is what a learning-rate scheduler changes. With h the derivative of the step as
@@ -74,7 +83,7 @@ class LODO(PreconditionedOptimizer):
         nonfinite: "raise" or "skip": what to do with a step whose gradient is NaN or infinite. Nothing changes then.
         dtype: of G and its memory; None is the widest of the parameters', float32 at least. The authors' program has
             float64 throughout.
-        preconditioner: one of your own making instead of a random one; it is changed in place. Its alpha0 gives way to
+        preconditioner: one of your own making instead of all these; it is changed in place. Its alpha0 gives way to
             `alpha0`.
         engine: "native", compiled C on the CPU; "tensors", any device; "auto", the first of them that can be had.
 
@@ -99,6 +108,8 @@ class LODO(PreconditionedOptimizer):
         meta_betas: tuple[float, float] = (0.9, 0.999),
         meta_eps: float = 1e-7,
         padding: Padding = "program",
+        permutations: Tensor | None = None,
+        blocks: Tensor | None = None,
         generator: Generator | None = None,
         missing: Missing = "raise",
         nonfinite: NonFinite = "raise",
@@ -108,7 +119,11 @@ class LODO(PreconditionedOptimizer):
     ) -> None:
         settings = {"lr": lr, "weight_decay": weight_decay, "alpha0": alpha0, "meta_lr": meta_lr, "beta": beta}
         if preconditioner is not None:
-            dtype = preconditioner.blocks.dtype
+            parts = {"depth": depth, "block_size": block_size, "permutations": permutations, "blocks": blocks}
+            _check_alone(preconditioner, {**parts, "generator": generator, "dtype": dtype})
+            blocks = preconditioner.blocks
+        if dtype is None and blocks is not None:
+            dtype = blocks.dtype
         super().__init__(params, settings, dtype=dtype, missing=missing, nonfinite=nonfinite)
         if preconditioner is None:
             preconditioner = Preconditioner(
@@ -116,6 +131,8 @@ class LODO(PreconditionedOptimizer):
                 depth,
                 block_size,
                 alpha0,
+                permutations,
+                None if blocks is None else blocks.detach().clone(),
                 padding=padding,
                 generator=generator,
                 dtype=self._vector.dtype,

@@ -11,8 +11,9 @@ from torch.optim import Optimizer
 
 from l2o_theory.errors import InputError
 from l2o_theory.optimizers.lodo.engine import Engine, Learnable
-from l2o_theory.optimizers.lodo.hyperparameters import GLOBAL, checked
+from l2o_theory.optimizers.lodo.hyperparameters import GLOBAL, NAMES, checked
 from l2o_theory.optimizers.lodo.meta import Meta
+from l2o_theory.optimizers.lodo.shape import check_permutations
 from l2o_theory.optimizers.lodo.vector import Missing, ParameterVector
 
 NonFinite = Literal["raise", "skip"]
@@ -48,6 +49,8 @@ class PreconditionedOptimizer(Optimizer):
         self._sealed = False
         super().__init__(params, settings)
         self._sealed = True
+        for group in self.param_groups:
+            checked({name: group[name] for name in NAMES})
         self._globals()
         self.nonfinite = nonfinite
         self.skipped = 0
@@ -78,9 +81,10 @@ class PreconditionedOptimizer(Optimizer):
             What the closure returned, or None without one.
 
         Raises:
-            InputError: if the closure returns None; if a gradient is missing, sparse, NaN or infinite, before anything
-                has changed (nonfinite="skip" counts such a step in `skipped` and leaves everything as it is); if the
-                step is not finite, with x as it was.
+            InputError: if the closure returns None; if a gradient is missing, sparse, NaN or infinite, or so large that
+                theta could not learn from it, before anything has changed (nonfinite="skip" counts a step of the last
+                three kinds in `skipped` and leaves everything as it is); if the step is not finite, with x as it was.
+                Then theta and m have learned already: go back to a stored state, with a smaller meta_lr or alpha0.
         """
         loss = None
         if closure is not None:
@@ -126,7 +130,7 @@ class PreconditionedOptimizer(Optimizer):
         Raises:
             InputError: if it belongs to other parameters, another preconditioner or meta-optimizer; nothing changes.
         """
-        if list(state_dict["state"]) != [0]:
+        if list(state_dict.get("state", ())) != [0]:
             raise InputError("this state is not one of this optimizer: it must hold one entry for all parameters")
         memory, own = state_dict["state"][0], self._memory()
         if "shapes" not in memory:
@@ -141,6 +145,7 @@ class PreconditionedOptimizer(Optimizer):
                 raise InputError(
                     f"{name} must have shape {wanted}, the state has {found}; pass the options it was made with"
                 )
+        self._check(state_dict.get("param_groups", ()), memory)
         super().load_state_dict({**state_dict, "state": {}})
         self._vector = ParameterVector(self.param_groups, self._vector.dtype, self._vector.missing)
         self._restore(memory)
@@ -199,6 +204,21 @@ class PreconditionedOptimizer(Optimizer):
             rates = memory["rates"]
             self._rates = rates.to(self._m) if rates.ndim else float(rates)
             self._engine.move(self._m)  # the sweep that the next step needs; the point stays
+
+    def _check(self, groups: Any, memory: dict[str, Any]) -> None:
+        """Raise InputError for values that no optimizer can have stored."""
+        own = [len(group["params"]) for group in self.param_groups]
+        if [len(group["params"]) for group in groups] != own:
+            raise InputError(f"the state must be for groups of {own} parameters; make the same groups as before")
+        for group in groups:
+            checked({name: group.get(name) for name in NAMES})
+        for name in self.preconditioner.constants:
+            check_permutations(memory[name])
+        for name, value in memory.items():
+            if isinstance(value, Tensor) and not torch.isfinite(value).all():
+                raise InputError(f"{name} of the state has entries that are NaN or infinite; take an earlier one")
+        if "rates" in memory and memory["rates"].shape not in ((), (self._vector.size,)):
+            raise InputError(f"rates must be one number or {self._vector.size}, got {tuple(memory['rates'].shape)}")
 
     def _refused(self, reason: str, loss: Any) -> Any:
         if self.nonfinite == "raise":

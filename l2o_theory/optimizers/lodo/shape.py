@@ -29,6 +29,15 @@ def line_count(n: int, block_size: int, padding: str) -> int:
     raise InputError(f"padding must be 'program' or 'round_up', got {padding!r}")
 
 
+def check_permutations(permutations: Tensor) -> None:
+    """Raise InputError for the first row that is none: the compiled sweeps read and write where it points."""
+    lines = permutations.shape[1]
+    expected = torch.arange(lines, device=permutations.device)
+    for index, row in enumerate(permutations):
+        if not torch.equal(row.sort().values.long(), expected):
+            raise InputError(f"permutations[{index}] must hold each of 0..{lines - 1} once, it does not")
+
+
 @dataclass(frozen=True)
 class Shape:
     """n entries of a vector, depth layers, blocks of block_size x block_size, nt lines."""
@@ -79,10 +88,7 @@ class Shape:
         if lines >= 2**31:
             raise InputError(f"nt={lines} lines do not fit into 32 bits; use several optimizers, one per part")
         if permutations is not None:
-            expected = torch.arange(lines, device=permutations.device)
-            for index, row in enumerate(permutations):
-                if not torch.equal(row.sort().values.long(), expected):
-                    raise InputError(f"permutations[{index}] must hold each of 0..{lines - 1} once, it does not")
+            check_permutations(permutations)
         return cls(n, depth, block_size, lines)
 
     def random_permutations(self, generator: Generator | None) -> Tensor:

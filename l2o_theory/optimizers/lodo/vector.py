@@ -37,9 +37,12 @@ class ParameterVector:
                 raise InputError(f"{name} must hold floating-point numbers, got {parameter.dtype}")
             found = torch.promote_types(found, parameter.dtype)
         self.dtype = found if dtype is None else dtype
+        self.shapes = [parameter.shape for _, parameter in self._named()]
         devices = {parameter.device for _, parameter in self._named()}
         if len(devices) > 1:
             raise InputError(f"all parameters must be on one device, got {sorted(map(str, devices))}")
+        if any(device.type == "meta" for device in devices):
+            raise InputError("parameters on the meta device have no values; make the optimizer after they have some")
         self.size = sum(parameter.numel() for _, parameter in self._named())
         if not self.size:
             raise InputError("there is nothing to optimize: the parameters have no entries")
@@ -59,10 +62,12 @@ class ParameterVector:
         """g + weight_decay x, the gradient of the loss with the penalty weight_decay |x|^2/2; shape (n,).
 
         Raises:
-            InputError: for a sparse gradient, or one that is missing.
+            InputError: for a sparse gradient, or one that is missing; if a parameter has changed its shape.
         """
         pieces, seen = [], False
-        for name, parameter in self._named():
+        for (name, parameter), shape in zip(self._named(), self.shapes, strict=True):
+            if parameter.shape != shape:
+                raise InputError(f"{name} had shape {tuple(shape)} before; make a new optimizer for the new parameters")
             if parameter.grad is None:
                 if self.missing == "raise":
                     raise InputError(

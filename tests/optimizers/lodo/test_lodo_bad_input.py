@@ -155,6 +155,18 @@ def test_missing_gradients_can_count_as_zero() -> None:
         optimizer.step()
 
 
+@pytest.mark.parametrize("shapes", [((2,), (4, 1)), ((3,), (2, 1)), ((2,), (1, 3))])
+def test_a_parameter_that_changed_its_shape_is_refused(shapes: tuple[tuple[int, ...], ...]) -> None:
+    optimizer, parameters = optimizer_after_two_steps()
+    before = [optimizer.preconditioner.blocks.clone(), optimizer.momentum.clone()]
+    for p, shape in zip(parameters, shapes, strict=True):
+        p.data = torch.zeros(shape)
+        p.grad = torch.ones(shape)
+    with pytest.raises(InputError, match="make a new optimizer"):
+        optimizer.step()
+    assert_same([optimizer.preconditioner.blocks, optimizer.momentum], before)
+
+
 def test_a_closure_without_loss_is_refused() -> None:
     optimizer, parameters = optimizer_after_two_steps()
     before = snapshot(optimizer, parameters)
@@ -170,10 +182,14 @@ def test_a_closure_without_loss_is_refused() -> None:
         ([Parameter(torch.zeros(2, dtype=torch.int64), requires_grad=False)], "floating-point"),
         ([Parameter(torch.zeros(0))], "nothing to optimize"),
         ([Parameter(torch.zeros(2)), Parameter(torch.zeros(2, device="meta"))], "on one device"),
+        ([Parameter(torch.zeros(2, device="meta"))], "meta device"),
         (
             [{"params": [Parameter(torch.zeros(2))], "beta": 0.1}, {"params": [Parameter(torch.zeros(2))]}],
-            "beta must be",
+            "beta must be the same",
         ),
+        ([{"params": [Parameter(torch.zeros(2))], "beta": 2.0}], "beta must be below 1"),
+        ([{"params": [Parameter(torch.zeros(2))], "alpha0": -1.0}], "alpha0 must be"),
+        ([{"params": [Parameter(torch.zeros(2))], "lr": float("nan")}], "lr must be"),
     ],
 )
 def test_parameters_that_cannot_be_optimized(parameters: Any, message: str) -> None:
@@ -186,6 +202,8 @@ def test_parameters_that_cannot_be_optimized(parameters: Any, message: str) -> N
     [
         ({"alpha0": 0.0}, "alpha0 must be positive"),
         ({"alpha0": float("nan")}, "alpha0 must be"),
+        ({"alpha0": None}, "alpha0 must be a number"),
+        ({"meta_lr": "fast"}, "meta_lr must be a number"),
         ({"meta_lr": -1.0}, "meta_lr must be"),
         ({"beta": 1.0}, "beta must be below 1"),
         ({"lr": float("inf")}, "lr must be"),
@@ -197,6 +215,11 @@ def test_parameters_that_cannot_be_optimized(parameters: Any, message: str) -> N
         ({"nonfinite": "ignore"}, "nonfinite must be"),
         ({"block_size": 0}, "block_size must be"),
         ({"preconditioner": Preconditioner(4)}, "of size 5, got 4"),
+        ({"preconditioner": torch.eye(5)}, "must be a Preconditioner, got Tensor"),
+        ({"preconditioner": Preconditioner(5), "depth": 4}, "brings its own depth"),
+        ({"preconditioner": Preconditioner(5), "blocks": Preconditioner(5).blocks}, "brings its own blocks"),
+        ({"blocks": torch.zeros(2, 1, 4, 4)}, "at least n=5 lines"),
+        ({"permutations": torch.zeros(2, 12, dtype=torch.long)}, r"each of 0..11 once"),
     ],
 )
 def test_options_out_of_range(options: Any, message: str) -> None:
@@ -246,3 +269,32 @@ def test_a_state_of_something_else_is_refused(make: Callable[[], Any], message: 
         optimizer.load_state_dict(stranger.state_dict())
     assert_same(snapshot(optimizer, parameters), before)
     optimizer.load_state_dict(before[0])  # its own is welcome
+
+
+def broken_groups(state: Any) -> None:
+    state["param_groups"].append(state["param_groups"][0])
+
+
+SPOILED: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "empty": (lambda state: state.clear(), "not one of this optimizer"),
+    "another group": (broken_groups, r"groups of \[2\] parameters"),
+    "a row that points nowhere": (lambda state: state["state"][0]["permutations"].add_(10**6), "once, it does not"),
+    "NaN weights": (lambda state: state["state"][0]["weights"].fill_(float("nan")), "weights of the state"),
+    "infinite moments": (lambda state: state["state"][0]["exp_avg"].fill_(float("inf")), "exp_avg of the state"),
+    "rates of another vector": (lambda state: state["state"][0].update(rates=torch.ones(7)), "rates must be"),
+    "alpha0 out of range": (lambda state: state["param_groups"][0].update(alpha0=-1.0), "alpha0 must be"),
+    "beta left out": (lambda state: state["param_groups"][0].pop("beta"), "beta must be"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_a_spoiled_state_is_refused(name: str) -> None:
+    """A file from elsewhere: its permutations would be where the compiled sweeps read and write."""
+    spoil, message = SPOILED[name]
+    optimizer, parameters = optimizer_after_two_steps()
+    before = snapshot(optimizer, parameters)
+    state = copy.deepcopy(before[0])
+    spoil(state)
+    with pytest.raises(InputError, match=message):
+        optimizer.load_state_dict(state)
+    assert_same(snapshot(optimizer, parameters), before)

@@ -64,6 +64,22 @@ def test_both_engines_take_the_same_steps_beyond_the_prefetching_distance() -> N
 
 
 @needs_compiler
+def test_without_padding_the_average_of_gradients_is_not_written_to() -> None:
+    """nt = n: what is padded with nothing must be a copy, the compiled sweeps work in place."""
+    ends = []
+    for engine in ("native", "tensors"):
+        x = Parameter(torch.linspace(-1, 1, 4, dtype=torch.float64))
+        given = {"permutations": formula_permutations(2, 4), "blocks": formula_blocks(2, 4, 2) / 2}
+        optimizer = LODO([x], 0.1, 0.01, 0.4, **given, engine=engine)
+        for _ in range(4):
+            x.grad = torch.arange(4.0, dtype=torch.float64)
+            optimizer.step()
+        assert torch.allclose(optimizer.momentum, (1 - 0.4**4) * torch.arange(4.0, dtype=torch.float64), rtol=1e-14)
+        ends.append(x.detach())
+    assert torch.allclose(*ends, rtol=1e-10)
+
+
+@needs_compiler
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
