@@ -49,7 +49,7 @@ ANY_NORM = Claim(
 
 LYAPUNOV = Claim(
     id="lodo/averaged/lyapunov",
-    title="Corrected: while A has spectral radius < 1, V = tr(D^T H^-1 D)/2 falls at a rate of at least 2 a sigma^2 h_min^3",
+    title="Corrected: while rho(A) < 1, V = tr(D^T H^-1 D)/2 falls at least at the rate 2 a sigma^2 h_min^3",
     source=SOURCE,
     statement="dV/dt = -a sum k h^2 z^2 <= -2 a s2 h_min^3 V, V = sum h z^2/2, for h_i >= h_min, k_i >= s2 h_min^2.",
     kind="upper",

@@ -31,7 +31,7 @@ def _covariance(gain: str) -> dict[str, str]:
 INVERSE = Claim(
     id="lodo/fixed_point/inverse_hessian",
     title="LODO's expected hypergradient vanishes at the inverse Hessian",
-    source="the abstract of arXiv 2210.06171 (inverse Hessian in noisy landscapes), read for any momentum; derived here",
+    source="abstract of arXiv 2210.06171 (inverse Hessian in noisy landscapes), read for any momentum; derived here",
     statement=(
         "On a moving minimum with G = H^-1 frozen, E[g_{t+1} m_t^T] = 0. False for every beta > 0: with beta = 1/2\n"
         "the expected hypergradient still pushes G up. It vanishes at (1+beta) H^-1, where |I - G H| is beta, not 0."

@@ -25,7 +25,7 @@ DEFINITIONS = {"V": "u*c/(2-u)", "E": "(1-u)*V - u*c"}
 INVERSE = Claim(
     id="lodo/additive_noise/inverse_hessian",
     title="With additive gradient noise at a fixed minimum the inverse Hessian is a stationary point of the learning",
-    source="the abstract of arXiv 2210.06171 (inverse Hessian in noisy landscapes), read for mini-batches; derived here",
+    source="abstract of arXiv 2210.06171 (inverse Hessian in noisy landscapes), read for mini-batches; derived here",
     statement="At G = 1/h the mean of g_{t+1} g_t is 0. False: it is -c, the hypergradient shrinks G.",
     kind="identity",
     scope="one mode, any noise of variance c > 0 that is new at every step",

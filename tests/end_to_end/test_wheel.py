@@ -81,6 +81,7 @@ def test_wheel_holds_every_plugin_file(wheel: Path, kind: str) -> None:
 def test_wheel_holds_the_package_and_no_debris(wheel: Path) -> None:
     inside = zipfile.ZipFile(wheel).namelist()
     assert "l2o_theory/py.typed" in inside
+    assert "l2o_theory/optimizers/lodo/sweep.c" in inside  # compiled where it is used
     tops = {name.partition("/")[0] for name in inside}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"l2o_theory"}
     assert not [name for name in inside if "__pycache__" in name or name.endswith(".pyc")]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -113,6 +116,37 @@ def test_the_build_is_cached_and_belongs_to_its_recipe(tmp_path: Path, monkeypat
     assert built.stat().st_mtime_ns == stamp
     assert native.compiled(source + "\n", options) != built
     assert [path.suffix for path in built.parent.iterdir()] == [".so", ".so"]  # no work folder is left behind
+
+
+@needs_compiler
+def test_several_build_at_once_and_all_get_the_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted: of makers that move their file without replacing, all but the first stop."""
+    monkeypatch.setenv("L2O_THEORY_CACHE", str(tmp_path))
+    gate, options = threading.Barrier(3), ("-DK=1",)
+
+    def build(source: str) -> Path:
+        gate.wait()
+        return native.compiled(source, options)
+
+    with ThreadPoolExecutor(3) as pool:
+        built = set(pool.map(build, ["int nothing;"] * 3))
+        assert len(built) == 1
+        assert [*tmp_path.iterdir()] == [*built]
+        monkeypatch.setattr(native.os, "replace", os.link)
+        makers = [pool.submit(build, "int other;") for _ in range(3)]
+        assert sum(isinstance(maker.exception(), FileExistsError) for maker in makers) == 2
+
+
+@needs_compiler
+def test_another_processor_or_compiler_has_a_build_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """-march=native in a cache that machines share would stop the older one at an unknown instruction."""
+    monkeypatch.setenv("L2O_THEORY_CACHE", str(tmp_path))
+    first = native.compiled("int nothing;", ())
+    monkeypatch.setattr(native, "_processor", lambda: "another")
+    second = native.compiled("int nothing;", ())
+    monkeypatch.setenv("CC", f"{native._compiler()[0]} -DOTHER")
+    third = native.compiled("int nothing;", ())
+    assert len({first, second, third}) == 3
 
 
 def test_without_a_compiler_tensors_do_it(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
