@@ -82,12 +82,11 @@ def _draw(
     *_, curve = jobs
     caption = [
         f"{config['large.unknowns']} x {config['large.equations']}, {config['large.instances']} instances, width "
-        f"{config['large.width']}, e = {config['large.expansion']:g}. Left: loss at the last step after "
-        f"{iterations} training steps (circles: after ONE).",
-        f"Right: along training at T = {curve[0]}, rate {curve[1]:g}.",
+        f"{config['large.width']}, e = {config['large.expansion']:g}.",
+        "Left: training loss at the last inner step, by horizon. Right: along training.",
     ]
     columns: dict[str, list[Any]] = {"T": [], "run": [], "iteration": [], "loss": []}
-    with Canvas(1, 2, height=2.8, caption=caption, seed=config["seed"]) as canvas:
+    with Canvas(1, 2, height=2.8, caption=caption, seed=config["seed"], key=lines.KEY) as canvas:
         left, right = canvas.axes[0]
         lines.draw_curves(left, horizons, {name: [levels[t][name] for t in horizons] for name in lines.METHODS})
         for colour, rate in zip(lines.shades(len(rates)), rates, strict=True):
@@ -98,6 +97,7 @@ def _draw(
         left.set_yscale("log")
         left.set_xticks(horizons, [str(steps) for steps in horizons])
         left.minorticks_off()
+        left.set_title(f"after {iterations} training steps (circles: after one)")
         left.set_xlabel("inner steps T")
         left.set_ylabel("training loss F(X_T)")
         left.legend(loc="lower left")
@@ -106,6 +106,7 @@ def _draw(
         lines.draw_levels(right, levels[curve[0]], at=len(losses) - 1)
         right.set_xscale("log")
         right.set_yscale("log")
+        right.set_title(f"T = {curve[0]}, rate {curve[1]:g}")
         right.set_xlabel("training step k")
         for (steps, rate, _), found in runs.items():
             for k, loss in enumerate(found["losses"]):

@@ -9,6 +9,7 @@ import torch
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from l2o_theory.errors import InputError
 from l2o_theory.figures.canvas import COLOURS, measured
@@ -19,6 +20,7 @@ from l2o_theory.optimizers.step_size_network import StepSizeNetwork
 from l2o_theory.problems.quadratic_programs import QuadraticPrograms, program_law
 
 METHODS = (GRADIENT_DESCENT, CONSTANT_STEP, NESTEROV)
+KEY = "Dashed and dotted: references, measured as well. Solid: trained networks."
 
 
 def programs_of(config: Configuration, table: str, *, fresh: int = 0, dtype: str = "float32") -> QuadraticPrograms:
@@ -29,7 +31,7 @@ def programs_of(config: Configuration, table: str, *, fresh: int = 0, dtype: str
     """
     device = config["device"]
     if device.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(f'device = "{device}", but torch sees no CUDA device; write device = "cpu" in config.toml')
+        raise InputError(f'device = "{device}", but torch sees no CUDA device; leave out --device, or write "cpu"')
     count = fresh or config[f"{table}.instances"]
     seed = config["seed"] + 777 + (1000 if fresh else 0)
     drawn = program_law(count, config[f"{table}.equations"], config[f"{table}.unknowns"], seed=seed)
@@ -57,16 +59,18 @@ def shades(count: int) -> list[Any]:
     return [colormaps["viridis"](place) for place in np.linspace(0.0, 0.85, count)]
 
 
-def draw_levels(axes: Axes, levels: dict[str, float], *, at: float) -> None:
-    """One dashed level per baseline, named at x = `at`; methods that coincide share the name's place."""
+def draw_levels(axes: Axes, levels: dict[str, float], *, at: float, below: str = "") -> None:
+    """One dashed level per baseline, named at x = `at`, over or `below` it; methods that coincide share the place."""
     named: dict[float, list[str]] = {}
     for name in METHODS:
         axes.axhline(levels[name], color=COLOURS[name], linestyle=(0, (4, 2)), linewidth=1.0)
         same = next((level for level in named if abs(level - levels[name]) <= 1e-6 * abs(level)), levels[name])
         named.setdefault(same, []).append(name)
     for level, names in named.items():
-        text = {"xytext": (0, 2), "textcoords": "offset points", "fontsize": 6, "ha": "right", "color": "#333333"}
-        axes.annotate(", ".join(names), (at, level), **text)
+        shift, edge = (-4, "top") if below in names else (2, "bottom")
+        style = {"fontsize": 6, "color": "#333333", "path_effects": [withStroke(linewidth=1.5, foreground="white")]}
+        place = {"xytext": (0, shift), "textcoords": "offset points", "ha": "right", "va": edge}
+        axes.annotate(", ".join(names), (at, level), zorder=5, **place, **style)
 
 
 def draw_curves(axes: Axes, x: Any, curves: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from l2o_theory.figures.configuration import Configuration
 from l2o_theory.figures.experiment import Measurements, Progress
 from l2o_theory.figures.pieces import Pieces
 from l2o_theory.metatraining.step_size_training import TrainingPlan, train_step_size_network
-from l2o_theory.optimizers.baselines import baseline_losses
+from l2o_theory.optimizers.baselines import CONSTANT_STEP, baseline_losses
 from l2o_theory.optimizers.constant_step import one_step_floor
 
 lines = load_plugin(Path(__file__).with_name("lines.py"))
@@ -82,20 +82,20 @@ def _draw(config: Configuration, out: Path, found: list[dict[str, Any]], horizon
         "curve down without end. At T = 1 no step sizes in [0, 2] get below the black level (bounded least squares).",
     ]
     columns: dict[str, list[Any]] = {"T": [], "run": [], "iteration": [], "loss": []}
-    with Canvas(1, 2, height=2.7, caption=caption, seed=config["seed"]) as canvas:
+    with Canvas(1, 2, height=2.7, caption=caption, seed=config["seed"], key=lines.KEY) as canvas:
         for axes, panel, steps in zip(canvas.axes[0], found, horizons, strict=True):
             for colour, (name, losses) in zip(lines.shades(len(panel["runs"])), panel["runs"].items(), strict=True):
                 axes.plot(range(1, len(losses)), losses[1:], color=colour, label=name)
                 for k in [*range(min(101, len(losses))), *range(200, len(losses), 100)]:
                     for column, value in zip(columns, (steps, name, k, losses[k]), strict=True):
                         columns[column].append(value)
-            lines.draw_levels(axes, panel["levels"], at=len(losses) - 1)
+            lines.draw_levels(axes, panel["levels"], at=len(losses) - 1, below=CONSTANT_STEP)
             if panel["floor"] is not None:
                 theory(axes, [1, len(losses) - 1], [panel["floor"]] * 2, label="floor of all step sizes")
             axes.set_xscale("log")
             axes.set_yscale("log")
             axes.set_title(f"T = {steps}")
             axes.set_xlabel("training step k")
-            axes.legend(loc="lower left")
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 0.08))
         canvas.axes[0][0].set_ylabel("training loss F")
         return canvas.save(out, "plateau", columns)

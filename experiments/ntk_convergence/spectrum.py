@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from matplotlib.ticker import MaxNLocator
 
 from l2o_theory.claims.discovery import load_plugin
 from l2o_theory.figures.canvas import Canvas, measured, theory
@@ -114,7 +115,7 @@ def _draw_spectrum(config: Configuration, out: Path, found: dict[float, Any]) ->
     ]
     columns: dict[str, list[float]] = {"index": list(range(1, max(rows, coordinates) + 1))}
     states = (("start", "start"), ("end", f"after {k} steps, rate {_RATES[0]:g}"))
-    with Canvas(1, 2, height=2.6, caption=caption, seed=config["seed"]) as canvas:
+    with Canvas(1, 2, height=2.6, caption=caption, seed=config["seed"], key="Solid: measured.") as canvas:
         panels = (("eigenvalues", "kernel_rank", 1e-12, rows), ("singular_values", "feature_rank", _CUT, coordinates))
         for axes, (name, rank, cut, count) in zip(canvas.axes[0], panels, strict=True):
             for colour, (state, label) in zip(lines.shades(2), states, strict=True):
@@ -139,7 +140,8 @@ def _draw_factors(config: Configuration, out: Path, found: dict[float, Any]) -> 
         "gradient descent while the first layer leaves them there.",
     ]
     columns: dict[str, list[float]] = {"step": list(range(1, config["program.steps"] + 1))}
-    with Canvas(1, 2, height=2.4, caption=caption, seed=config["seed"], sharey=True) as canvas:
+    page = {"caption": caption, "seed": config["seed"], "key": "All measured."}
+    with Canvas(1, 2, height=2.4, sharey=True, **page) as canvas:
         for axes, rate in zip(canvas.axes[0], _RATES, strict=True):
             for state, dash in (("one", ":"), ("end", "-")):
                 shares = zip(*found[rate][state]["by_step"], strict=True)
@@ -150,6 +152,7 @@ def _draw_factors(config: Configuration, out: Path, found: dict[float, Any]) -> 
                     axes.plot(columns["step"], values, color=colour, linestyle=dash, label=named)
                     columns[f"{label}, {state}, rate {rate:g}"] = list(values)
             axes.set_ylim(-0.02, 1.02)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_title(f"rate {rate:g}")
             axes.set_xlabel("inner step t")
         canvas.axes[0][0].set_ylabel("share of the factors")

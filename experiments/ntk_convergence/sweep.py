@@ -84,10 +84,11 @@ def _draw(
     caption = [
         f"Gain over gradient descent on the training instances, {what}; {_filled(size, config)}, width "
         f"{config['program.width']}, float32.",
-        "Dashed levels: what gradient descent, one constant factor, and Nesterov reach in the same T steps.",
+        "Levels: what gradient descent, the best constant factor, and Nesterov reach in the same T steps.",
     ]
     columns: dict[str, list[float]] = {"e": [], "rate": [], "iteration": [], "gain": []}
-    with Canvas(1, len(panels), height=2.8, caption=caption, seed=config["seed"], sharey=True) as canvas:
+    page = {"caption": caption, "seed": config["seed"], "key": lines.KEY}
+    with Canvas(1, len(panels), height=2.8, sharey=True, **page) as canvas:
         for axes, panel in zip(canvas.axes[0], panels, strict=True):
             for colour, curve in zip(lines.shades(len(curves)), curves, strict=True):
                 losses = runs[(panel, curve) if by_rate else (curve, panel)]
@@ -96,7 +97,7 @@ def _draw(
                 axes.plot(k, gains, color=colour, label=f"{curve:g}")
                 if by_rate:
                     _note(columns, panel, curve, losses)
-            lines.draw_levels(axes, levels, at=len(losses) - 1)
+            lines.draw_levels(axes, levels, at=len(losses) - 1, below=GRADIENT_DESCENT)
             axes.set_xscale("log")
             axes.set_ylim(-0.1, 1.0)
             axes.set_title(f"e = {panel:g}" if by_rate else f"rate {panel:g}")

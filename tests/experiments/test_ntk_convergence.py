@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 from pathlib import Path
@@ -17,6 +18,7 @@ from l2o_theory.figures.configuration import load_configuration
 from l2o_theory.figures.expectation import compare, load_expectations
 from l2o_theory.figures.pieces import Pieces, fingerprint
 from l2o_theory.figures.table import read_table
+from l2o_theory.problems.quadratic_programs import program_law
 
 SOURCE = list_experiments()["ntk_convergence"]
 SEED = 119  # the predictions speak of the published seed alone
@@ -115,6 +117,28 @@ def test_gains_are_those_of_plain_autograd_and_torch_sgd(tiny: ExperimentResult)
     for k, loss in enumerate(losses):
         assert curve[k] == pytest.approx(1 - loss / losses[0], abs=2e-5)  # float32 along different sums
     assert abs(curve[6]) > 1e-3  # something was learned, and a wrong rate would show
+
+
+def test_adam_over_all_pairs_is_that_of_torch() -> None:
+    unseen = load_plugin(SOURCE / "unseen.py")
+    programs = program_law(3, 4, 6, dtype=torch.float64)
+    curves = []
+    for betas in itertools.product((0.1, 0.3, 0.5, 0.7, 0.9), repeat=2):
+        points = [start.clone().requires_grad_() for start in programs.start]
+        taus = programs.step_sizes.flatten().tolist()
+        groups = [{"params": [x], "lr": tau} for x, tau in zip(points, taus, strict=True)]
+        optimizer, losses = torch.optim.Adam(groups, betas=betas), []
+        for _ in range(8):
+            optimizer.zero_grad()
+            residuals = [m @ x - y for m, x, y in zip(programs.matrices, points, programs.targets, strict=True)]
+            loss = sum(r.square().sum() for r in residuals) / 2
+            losses.append(float(loss.detach()) / 3)
+            loss.backward()
+            optimizer.step()
+        curves.append(losses)
+    found = unseen.adam_losses(programs, 7)
+    assert found["Adam, mean over pairs"] == pytest.approx([sum(column) / 25 for column in zip(*curves, strict=True)])
+    assert found["Adam, best pair"] == pytest.approx(min(curves, key=lambda curve: curve[-1]))
 
 
 def test_a_planted_wrong_prediction_is_not_met(tiny: ExperimentResult, tmp_path: Path) -> None:
