@@ -22,7 +22,7 @@ POSITIVE = {"bound": "K > 0", "lipschitz": "Lam > 0", "start": "r0 > 0", "indepe
 
 ONE_STEP = Claim(
     id="ntk/certificate/one_step",
-    title="While sigma_min(J) >= s0/2 and |r| <= |r_0|, one training step multiplies |r| by at most 1 - eta s0^2/8",
+    title="While s >= s0/2 and |r| <= |r_0|: 1 - eta s^2 + Lam eta^2 K^2 |r|/2 <= 1 - eta s0^2/8 for short steps",
     source="derived here",
     statement=(
         "If s >= s0/2, r <= r0 and 4 eta Lam K^2 r0 <= s0^2 then 1 - eta s^2 + Lam eta^2 K^2 r/2 <= 1 - eta s0^2/8."
@@ -74,11 +74,9 @@ ONE_STEP = Claim(
 
 STAYS = Claim(
     id="ntk/certificate/stays_in_the_ball",
-    title="If s0^3 >= 16 Lam K |r_0| the weights never leave the ball on which sigma_min(J) >= s0/2",
+    title="If s0^3 >= 16 Lam K |r_0| then s0 - Lam R >= s0/2 for every distance R <= 8 K |r_0|/s0^2",
     source="derived here",
-    statement=(
-        "The path is at most R = eta K |r_0| sum_k (1 - eta s0^2/8)^k = 8 K |r_0|/s0^2, and s0 - Lam R >= s0/2 there."
-    ),
+    statement=("Weights within R = 8 K |r_0|/s0^2 of the start have sigma_min(J) >= s0 - Lam R >= s0/2."),
     kind="upper",
     scope="all constants",
     expected=Status.PROVED,

@@ -1,7 +1,7 @@
 r"""What holds on networks as they run: the start, the gradient, the residual for random weights, the bounds. Measured.
 
 Programs are formula-given (exact in binary) or random; every number has a second route: gradient descent written out,
-Programs are formula-given (exact in binary) or random; every number has a second route: gradient descent written out,
+autograd, central differences, or the bound itself.
 """
 
 from __future__ import annotations
@@ -215,8 +215,7 @@ def _without_last_residual_fails() -> bool:
 
 
 def _floor(seed: int) -> Measurement:
-    """Residual along the eigenvector of beta_0, over its floor, for random networks on one ill conditioned "
-    "program."""
+    """Residual along the eigenvector of beta_0, over its floor, for random networks on two ill conditioned programs."""
     import torch
 
     from l2o_theory.metatraining.unrolled_loss import trajectory
@@ -308,8 +307,7 @@ CLAIMS = [
         source="derived here",
         statement=(
             "|u^T r_T| >= |u^T r_0| - 2 T sqrt(beta_0/beta) |r_0| for every network: where the right side is "
-            "positive, no "
-            "training reaches loss 0."
+            "positive, no training reaches loss 0."
         ),
         kind="lower",
         scope="two ill conditioned programs, T = 1, 5, 20, 30 random networks each",

@@ -1,4 +1,4 @@
-r"""The residual of a least-squares program under learned step sizes: it falls at every step, whatever the weights.
+r"""The residual of a least-squares program under learned step sizes: it never grows, whatever the weights.
 
 r_t = (I - M D M^T) r_{t-1} with D = diag(tau p_i), 0 <= p_i <= 2, tau |M|^2 <= 1. With v = M^T r,
 
@@ -34,7 +34,7 @@ MONOTONE = Claim(
     source="derived here",
     statement=(
         "For all M, tau <= 1/|M|^2 and factors 0 <= p <= 2: |r_t|^2 - |r_{t-1}|^2 = q - 2 sum tau p_i v_i^2 <= 0. "
-        "Hence F(X_t) falls in t for every network with outputs 2 sigma(.), trained or not."
+        "Hence F(X_t) never grows in t for every network with outputs 2 sigma(.), trained or not."
     ),
     kind="upper",
     scope="all matrices M and sizes, all factors in [0, 2], all tau in (0, 1/L]",

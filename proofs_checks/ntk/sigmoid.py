@@ -12,9 +12,9 @@ RANGE = {"low": "p >= 0", "high": "p <= 2"}
 
 SLOPE = Claim(
     id="ntk/sigmoid/slope",
-    title="0 <= dP/da <= 1/2, with equality exactly at P = 1",
+    title="0 <= dP/da <= 1/2",
     source="derived here",
-    statement="For P = 2 sigma(a): 0 <= P (1 - P/2) <= 1/2.",
+    statement="For P = 2 sigma(a): 0 <= P (1 - P/2) <= 1/2; P = 1 attains it.",
     kind="tight",
     scope="all inputs",
     expected=Status.PROVED,
@@ -33,7 +33,7 @@ CURVATURE = Claim(
     id="ntk/sigmoid/curvature",
     title="|d^2 P/da^2| <= 1/(3 sqrt(3))",
     source="derived here",
-    statement="For P = 2 sigma(a): 27 (P (1 - P/2)(1 - P))^2 <= 1; equality at (1 - P)^2 = 1/3.",
+    statement="For P = 2 sigma(a): 27 (P (1 - P/2)(1 - P))^2 <= 1.",
     kind="tight",
     scope="all inputs",
     expected=Status.PROVED,
@@ -52,6 +52,7 @@ CURVATURE = Claim(
             ),
         )
     ),
+    notes="(1 - P)^2 = 1/3 attains it: 27 q (1 - q)^2 = 4 at q = 1/3.",
     mutations=(Mutation("28 instead of 27", {"conclusion": "28*(p*(1 - p/2)*(1 - p))**2 <= 1"}),),
 )
 

@@ -34,11 +34,10 @@ ALWAYS_DEFINED = Claim(
 
 POLYNOMIAL = Claim(
     id="ntk/thresholds/polynomial_in_the_horizon",
-    title="Corrected: from T (L - 1) >= 4 L - 5 on it exceeds 3/(L-1), and from twice that on it is at most 18/(L-1)",
+    title="Corrected: from T (L - 1) >= 8 L - 12 on it exceeds 3/(L-1) and is at most 18/(L-1)",
     source="derived here",
     statement=(
-        "Where D = T (L - 1) - 4 L + 6 >= 1: (3T + 6)(L - 1) > 3 D. Where also D >= 4 L - 6: (3T + 6)(L - 1) <= 18 "
-        "D. "
+        "With D = T (L - 1) - 4 L + 6 >= max(1, 4 L - 6): 3 D < (3T + 6)(L - 1) <= 18 D. "
         "So the threshold of Lemma 5.2 is a power of T between 3/(L-1) and 18/(L-1)."
     ),
     kind="upper",
@@ -81,24 +80,26 @@ LARGEST = Claim(
     counterexample={"L": "3", "T": "11"},
 )
 
+IDENTITY = f"(3*T + 6)*(L - 1) - 5*{DENOMINATOR} == 2*(13*L - 18 - T*(L - 1))"
+
 RULES = Claim(
     id="ntk/thresholds/which_rules",
-    title="Corrected: Lemma 5.2 rules while T (L - 1) <= 13 L - 18, Lemma 5.4 afterwards",
+    title="Corrected: Lemma 5.2 asks for no less than Lemma 5.4 while T (L - 1) <= 13 L - 18, and for less afterwards",
     source="derived here",
-    statement="For D >= 1 and T (L - 1) <= 13 L - 18: (3T + 6)(L - 1) >= 5 D (and < beyond).",
+    statement="(3T + 6)(L - 1) - 5 D = 2 (13 L - 18 - T (L - 1)), so the sign changes where T (L - 1) = 13 L - 18.",
     kind="tight",
-    scope="all L >= 2 and T with D >= 1 and T (L - 1) <= 13 L - 18",
+    scope="all L >= 2 and T with D >= 1",
     expected=Status.PROVED,
     formal=Statement(
         (LAYERS, STEPS),
-        {**MANY, "defined": f"{DENOMINATOR} >= 1", "early": "T*(L - 1) <= 13*L - 18"},
-        f"(3*T + 6)*(L - 1) >= 5*{DENOMINATOR}",
+        {**MANY, "defined": f"{DENOMINATOR} >= 1"},
+        IDENTITY,
     ),
     witness={"L": "3", "T": "10"},
-    proof=Proof(steps=(Step("goal", f"(3*T + 6)*(L - 1) >= 5*{DENOMINATOR}", using=("early",)),)),
+    proof=Proof(steps=(Step("goal", IDENTITY),)),
     mutations=(
-        Mutation("one step longer", {"hypotheses": {"early": "(T - 1)*(L - 1) <= 13*L - 18"}}, {"L": "3", "T": "11"}),
-        Mutation("reversed", {"conclusion": f"(3*T + 6)*(L - 1) < 5*{DENOMINATOR}"}),
+        Mutation("17 instead of 18", {"conclusion": IDENTITY.replace("18", "17")}),
+        Mutation("Lemma 5.3 instead of 5.4", {"conclusion": IDENTITY.replace("- 5*", "- 4*")}),
     ),
     corrects="ntk/thresholds/lemma_5_2_is_the_largest",
     notes=(

@@ -17,8 +17,7 @@ GAINS = {1e-7: 0.324, 1e-5: 0.405, 1e-3: -0.018}
 
 
 PUBLISHED = {5: 80.63, 10: 24.59, 20: 9.191, 30: 4.866}
-"""Published losses at 512 x 400 after 400 training steps at rate 1e-3, by horizon T (read from the official "
-"plots)."""
+"""Published losses at 512 x 400 after 400 training steps at rate 1e-3, by horizon T (official plots)."""
 
 
 @lru_cache(maxsize=1)
@@ -90,8 +89,7 @@ def _beats_constant(seed: int) -> Measurement:
 
 
 def _constant_ahead(seed: int) -> Measurement:
-    """Gain of the best constant factor against the best published gain of a trained network, at both published "
-    "sizes."""
+    """Gain of the best constant factor against the best published gain of a trained network, at both sizes."""
     from l2o_theory.optimizers.constant_step import best_constant_step, constant_step_loss
     from l2o_theory.problems.quadratic_programs import program_law
 
@@ -133,8 +131,7 @@ def dual_floor(programs: Any) -> float:
 
 
 def _to_zero(seed: int) -> Measurement:
-    """T = 1: trained losses against the floor of all step sizes; T = 20: how far 300 steps get after the first "
-    "100."""
+    """T = 1: trained losses against the floor of all step sizes; T = 20: how far steps 100 to 300 get."""
     from l2o_theory.optimizers.constant_step import one_step_floor
 
     floor, primal = dual_floor(_programs()), one_step_floor(_programs())
@@ -186,8 +183,7 @@ def _above_floor(seed: int) -> Measurement:
 
 
 def _saturates(seed: int) -> Measurement:
-    """Losses and factors after ONE training step against those after 100, and against the published value at k = "
-    "400."""
+    """Losses and factors after ONE training step against those after 100, and the published ones at k = 400."""
     from l2o_theory.metatraining.step_size_training import TrainingPlan, train_step_size_network
     from l2o_theory.problems.quadratic_programs import program_law
 
@@ -202,7 +198,7 @@ def _saturates(seed: int) -> Measurement:
     mild = _trained(1e-7, 100).records[-1]
     caught = mild.near_two + mild.exactly_one + mild.near_zero < 0.9
     return Measurement(
-        holds=all(abs(row["observed"] / row["predicted"] - 1) < 1e-3 and row["saturated or 1"] > 0.99 for row in rows)
+        holds=all(abs(row["observed"] / row["predicted"] - 1) < 1e-3 and row["saturated or 1"] > 0.999 for row in rows)
         and frozen < 1e-3,
         table=(*rows, {"case": "loss after one step over loss after 100, minus 1", "observed": frozen}),
         margin=1 - max(abs(row["observed"] / row["predicted"] - 1) for row in rows) / 1e-3,
@@ -422,16 +418,17 @@ CLAIMS = [
         statement=(
             "e = 100, rate 1e-3, 512 x 400: one step gives F = 80.65, 24.59, 9.190, 4.865 at T = 5, 10, 20, 30, "
             "where 80.63, "
-            "24.59, 9.191, 4.866 are published after 400; every factor is then 2 (to 1e-2) or exactly 1. At 32 x 25 "
-            "the "
-            "same rule loses: 3.1151 against 3.0597, and nothing moves for the next 99 steps."
+            "24.59, 9.191, 4.866 are published after 400; then more than 99.9 percent of the factors are 2 or 0 (to "
+            "1e-2) or exactly 1. At 32 x 25 the same rule loses: 3.1151 against 3.0597, and nothing moves for the next "
+            "99 steps."
         ),
         kind="measurement",
-        scope="two published settings; T = 50, 70, 100 agree as well (experiment ntk_convergence)",
+        scope="two published settings, T up to 30 at the large one",
         expected=Status.NOT_FALSIFIED,
         measure=_saturates,
         notes=(
-            "So 'robust to the learning rate' means: all rates land on one fixed rule, double step on live coordinates."
+            "So 'robust to the learning rate' means: all rates land on one fixed rule, double step on live "
+            "coordinates. Longer horizons: experiment ntk_convergence, full configuration."
         ),
     ),
     Claim(

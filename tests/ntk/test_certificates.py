@@ -153,6 +153,18 @@ def test_d2_with_the_constants_of_d3() -> None:
     assert loose.status is Status.VACUOUS
 
 
+@pytest.mark.parametrize(("bound", "lipschitz"), [(2.0, 3.0), (2.0, 1e-3)])  # which limit on eta is the lesser
+def test_d2_is_its_formula(bound: float, lipschitz: float) -> None:
+    network, problem = scalar(0.75)
+    found = convergence_certificate(network, problem, kind="D2", jacobian_bound=bound, jacobian_lipschitz=lipschitz)
+    s0, start = 0.75 * math.sqrt(5) / 2, 0.25  # see the exact constants of this instance above
+    largest = min(1 / bound**2, s0**2 / (4 * lipschitz * bound**2 * start))
+    assert (found.lower, found.upper) == (pytest.approx(s0**3), pytest.approx(16 * lipschitz * bound * start))
+    assert found.learning_rate == pytest.approx(largest)
+    assert found.rate == pytest.approx(1 - largest * s0**2 / 8)
+    assert found.radius == pytest.approx(8 * bound * start / s0**2)
+
+
 def test_d1_along_training() -> None:
     network, problem = case(2, 3, 4, (16, 8), seed=3, activation="softplus")
     found = convergence_certificate(network, problem, 3, kind="D1", learning_rate=1e-4, updates=5, features="full")
