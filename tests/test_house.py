@@ -140,6 +140,12 @@ def test_the_doors_open_without_heavy_libraries(statement: str) -> None:
     assert not modules_after(statement) & HEAVY
 
 
+def test_the_book_of_claims_opens_without_heavy_libraries() -> None:
+    """`l2o-theory list` answers within a second: what measures a claim is imported when it is measured."""
+    statement = "from l2o_theory.claims.discovery import load_claims; load_claims()"
+    assert not modules_after(statement) & HEAVY
+
+
 def test_kernel_loads_nothing_foreign() -> None:
     assert not modules_after("import l2o_theory.rigor.kernel") & (HEAVY | {"numpy", "flint"})
 

@@ -9,9 +9,9 @@ Reference: Wang, Yuan, Wu, Ge, ICML 2021, Theorems 5 and 6; the constants: deriv
 """
 
 import math
+from statistics import NormalDist
 
 import numpy as np
-from scipy.stats import norm
 
 from l2o_theory.claims import Claim, Measurement, Status
 from l2o_theory.quadratic import setting
@@ -71,7 +71,7 @@ def _risks(
 
 def _bound(values: np.ndarray, side: float) -> float:
     """One-sided confidence bound of the mean (normal, level LEVEL): lower for side -1, upper for +1."""
-    return float(values.mean() + side * norm.isf(LEVEL) * values.std(ddof=1) / math.sqrt(values.size))
+    return float(values.mean() + side * NormalDist().inv_cdf(1 - LEVEL) * values.std(ddof=1) / math.sqrt(values.size))
 
 
 def _theorem5(seed: int) -> Measurement:
