@@ -24,12 +24,12 @@ UNIQUE = Claim(
     source=_SOURCE,
     statement=(
         "G_N,K(eta) = -sum r_K(t) w_t l^2 x^2 (1 - eta l)^(2t-1) over steps and coordinates: for eta < zeta, "
-        "G_N,K(eta) <= G_N,K(zeta).\nIt is <= 0 at eta = 1/L (all eta l <= 1) and >= 0 at 1/mu: alpha*(K) exists in "
-        "[1/L, 1/mu], "
-        "for every K, and is unique, since powers increase strictly. The index i runs over pairs (t, coordinate)."
+        "G_N,K(eta) < G_N,K(zeta), unless every term is 0.\nIt is <= 0 at eta = 1/L (all eta l <= 1) and >= 0 at 1/mu: "
+        "alpha*(K) exists in [1/L, 1/mu], for every K, and is unique. One term that is not 0 is written apart (k, l, t); "
+        "the index i runs over the other pairs (t, coordinate)."
     ),
     kind="uniqueness",
-    scope="all spectra, starts, loss weights >= 0, horizons and windows",
+    scope="all spectra, starts, loss weights >= 0 (not all terms 0), horizons and windows",
     expected=Status.PROVED,
     formal=Statement(
         parameters=(
@@ -38,36 +38,64 @@ UNIQUE = Claim(
             EIGENVALUES,
             Parameter("k_i", low="0", landmarks=("0",), meaning="r_K(t) w_t x^2"),
             Parameter("t_i", "natural", high="9", meaning="step"),
+            Parameter("l", low="0", landmarks=("1",), meaning="eigenvalue of a term that is not 0"),
+            Parameter("k", low="0", landmarks=("0", "1"), meaning="its r_K(t) w_t x^2"),
+            Parameter("t", "natural", low="1", high="9", meaning="its step"),
         ),
-        hypotheses={"order": "eta < zeta", "moves": "l_i > 0", "kept": "k_i >= 0"},
-        definitions={
-            "left": "-sum(k_i*l_i**2*(1-eta*l_i)**(2*t_i-1))",
-            "right": "-sum(k_i*l_i**2*(1-zeta*l_i)**(2*t_i-1))",
+        hypotheses={
+            "order": "eta < zeta",
+            "moves": "l_i > 0",
+            "kept": "k_i >= 0",
+            "moves_one": "l > 0",
+            "kept_one": "k > 0",
         },
-        conclusion="left <= right",
+        definitions={
+            "left": "-k*l**2*(1-eta*l)**(2*t-1) - sum(k_i*l_i**2*(1-eta*l_i)**(2*t_i-1))",
+            "right": "-k*l**2*(1-zeta*l)**(2*t-1) - sum(k_i*l_i**2*(1-zeta*l_i)**(2*t_i-1))",
+        },
+        conclusion="left < right",
     ),
-    witness={"eta": "1/2", "zeta": "3/2", "l_i": ["1", "1/2"], "k_i": ["1", "2"], "t_i": ["1", "3"]},
+    witness={
+        "eta": "1/2",
+        "zeta": "3/2",
+        "l": "1",
+        "k": "1",
+        "t": "2",
+        "l_i": ["1", "1/2"],
+        "k_i": ["1", "2"],
+        "t_i": ["1", "3"],
+    },
     proof=Proof(
-        atoms={"X_i": "(1-eta*l_i)**(2*t_i-1)", "Y_i": "(1-zeta*l_i)**(2*t_i-1)"},
-        definitions={"left": "-sum(k_i*l_i**2*X_i)", "right": "-sum(k_i*l_i**2*Y_i)"},
-        facts={"odd": Fact("Y_i <= X_i", "odd powers are strictly increasing", "1 - zeta l < 1 - eta l")},
+        atoms={
+            "X_i": "(1-eta*l_i)**(2*t_i-1)",
+            "Y_i": "(1-zeta*l_i)**(2*t_i-1)",
+            "X": "(1-eta*l)**(2*t-1)",
+            "Y": "(1-zeta*l)**(2*t-1)",
+        },
+        definitions={"left": "-k*l**2*X - sum(k_i*l_i**2*X_i)", "right": "-k*l**2*Y - sum(k_i*l_i**2*Y_i)"},
+        facts={
+            "odd": Fact("Y_i <= X_i", "odd powers are strictly increasing", "1 - zeta l < 1 - eta l"),
+            "odd_one": Fact("Y < X", "odd powers are strictly increasing", "1 - zeta l < 1 - eta l"),
+        },
         steps=(
-            Step("one", "k_i*l_i**2*X_i - k_i*l_i**2*Y_i >= 0", terms=(times("kept", "odd", square="l_i"),)),
-            Step("all", "left <= right", sum_of="one"),
+            Step("each", "k_i*l_i**2*X_i - k_i*l_i**2*Y_i >= 0", terms=(times("kept", "odd", square="l_i"),)),
+            Step("others", "sum(k_i*l_i**2*Y_i) <= sum(k_i*l_i**2*X_i)", sum_of="each"),
+            Step("one", "k*l**2*(X - Y) > 0", terms=(times("kept_one", "odd_one", "moves_one", "moves_one"),)),
+            Step("all", "left < right", terms=(times("one"), times("others"))),
         ),
     ),
     mutations=(
-        Mutation("strict also where nothing is kept", {"conclusion": "left < right"}),
+        Mutation("strict also where nothing is kept", {"hypotheses": {"kept_one": "k >= 0"}}),
         Mutation("decreasing", {"conclusion": "left >= right"}),
         Mutation(
             "even powers",
             {
                 "definitions": {
-                    "left": "-sum(k_i*l_i**2*(1-eta*l_i)**(2*t_i))",
-                    "right": "-sum(k_i*l_i**2*(1-zeta*l_i)**(2*t_i))",
+                    "left": "-k*l**2*(1-eta*l)**(2*t) - sum(k_i*l_i**2*(1-eta*l_i)**(2*t_i))",
+                    "right": "-k*l**2*(1-zeta*l)**(2*t) - sum(k_i*l_i**2*(1-zeta*l_i)**(2*t_i))",
                 }
             },
-            {"eta": "1", "zeta": "3", "l_i": ["1"], "k_i": ["1"], "t_i": ["1"]},
+            {"eta": "1", "zeta": "3", "l": "1", "k": "1", "t": "1", "l_i": ["1"], "k_i": ["1"], "t_i": ["1"]},
         ),
     ),
 )
