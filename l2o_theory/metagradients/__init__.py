@@ -18,10 +18,10 @@ tasks or seeds. With N steps, windows of K, P entries of phi, n samples:
     antithetic_es    the same in pairs                             less noisy, memory n
     pes              the same, perturbed window by window          noisy, memory n
 
-Which to use: `reverse`; where its memory is short, `checkpointed`, or `forward` for a handful of entries of phi; for many
-tasks again and again, one `Sweep`, with compiled=True if there is a C++ compiler; for training of weights, `Episode`; at
-a horizon where f leaves the float range, `log_renormalised`. There is no reversible estimator: rounding makes most rules
-irreversible, and checkpoints need no assumption. `l2o-theory doctor gradient` says which of them to believe for a rule.
+Which to use: `reverse`; where memory is short, `checkpointed`, or `forward` for a handful of entries of phi; for many
+tasks again and again, one `Sweep`, compiled if there is a C++ compiler; to train weights window by window, `Episode`;
+at a horizon where f leaves the float range, `log_renormalised`. There is no reversible estimator: checkpoints need no
+assumption on the rule. `l2o-theory doctor gradient` says which of them to believe for a rule of yours.
 """
 
 from l2o_theory.metagradients.checkpointing import checkpointed as checkpointed

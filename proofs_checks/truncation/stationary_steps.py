@@ -25,8 +25,8 @@ UNIQUE = Claim(
     statement=(
         "G_N,K(eta) = -sum r_K(t) w_t l^2 x^2 (1 - eta l)^(2t-1) over steps and coordinates: for eta < zeta, "
         "G_N,K(eta) < G_N,K(zeta), unless every term is 0.\nIt is <= 0 at eta = 1/L (all eta l <= 1) and >= 0 at 1/mu: "
-        "alpha*(K) exists in [1/L, 1/mu], for every K, and is unique. One term that is not 0 is written apart (k, l, t); "
-        "the index i runs over the other pairs (t, coordinate)."
+        "alpha*(K) exists in [1/L, 1/mu], for every K, and is unique. One term that is not 0 is written apart "
+        "(k, l, t); the index i runs over the other pairs (t, coordinate)."
     ),
     kind="uniqueness",
     scope="all spectra, starts, loss weights >= 0 (not all terms 0), horizons and windows",
