@@ -7,14 +7,14 @@ wall, so that what else the machine does weighs less.
     eager    the sweeps and the hypergradient as einsum over the blocks, torch.optim.Adam on theta
     jax      the same step jitted, its arguments donated; only where jax is installed
     floor    9 passes over arrays of theta's size: reading theta on both sweeps up and on the last one down, and reading
-             and writing theta and both moments on the sweep that updates them. Our step makes a tenth, to see the
-             largest entry of the hypergradient before anything is changed
+             and writing theta and both moments on the sweep that updates them
 
 Then the growth with n (slope of log time over log n by least squares), and the peak memory of a fresh process over
 theta. Exit code 1 if a bar is missed: eager 2, jax 1, floor 4, slope 1 +- 0.05, memory 4.
 
-The slope is missed where the vector of 2n lines does not fit the cache (n from about 300,000 on): its permutations are
-random, each costs one access to memory per line then, and these are what grows. Up to 100,000 the time is linear.
+A step visits its lines 4 x 16 times in a random order. Read line by line, that costs an access to memory each once the
+vector of 2n lines does not fit the cache, and the time would grow like n^1.2. The compiled sweeps deal the lines into
+buckets that fit instead (sweep.c), so that memory is read and written in order at every n.
 """
 
 from __future__ import annotations

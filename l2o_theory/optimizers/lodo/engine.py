@@ -112,6 +112,10 @@ class Learnable(Protocol):
         """Tensors drawn once and never learned."""
         ...
 
+    def load(self, constants: dict[str, Tensor]) -> None:
+        """Take over what `constants` returned."""
+        ...
+
     def apply(self, v: Tensor) -> Tensor:
         """G v."""
         ...

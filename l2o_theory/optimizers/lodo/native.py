@@ -27,6 +27,13 @@ from l2o_theory.errors import L2OTheoryError
 LARGEST_BLOCK = 16
 """Blocks beyond this do not fit into registers; tensor operations are the better choice for them."""
 
+BUCKET = 2**15
+"""Lines that a layer permutes at a time, rounded down to whole blocks: 128 KiB in float32, within a second-level
+cache; more of them would need more than the 16 bits of a place."""
+
+SKEW = 32
+"""What lies between two buckets, that they do not all begin in the same set of the cache."""
+
 _REALS = {
     torch.float32: {"REAL": "float", "BITS": "uint32_t", "ROOT": "sqrtf"},
     torch.float64: {"REAL": "double", "BITS": "uint64_t", "ROOT": "sqrt"},
@@ -105,25 +112,37 @@ def compiled(source: str, options: tuple[str, ...]) -> Path:
             shutil.rmtree(work, ignore_errors=True)
 
 
+def bucket_lines(block_size: int) -> int:
+    """The lines in a bucket."""
+    return max(BUCKET // block_size, 1) * block_size
+
+
 @functools.cache
-def library(dtype: torch.dtype, block_size: int) -> ctypes.CDLL:
-    """ascend, descend and learn of sweep.c for this number type and block size.
+def library(dtype: torch.dtype, block_size: int, bucket: torch.dtype = torch.uint8) -> ctypes.CDLL:
+    """ascend, descend and learn of sweep.c for this number type, block size and type of bucket numbers.
 
     Raises:
         CompilerError: if it cannot be had; the message says why.
     """
     if dtype not in _REALS or block_size > LARGEST_BLOCK:
         raise CompilerError(f"no compiled sweep for {dtype} and block_size={block_size}")
-    options = tuple(f"-D{name}={value}" for name, value in {**_REALS[dtype], "K": block_size}.items())
+    names = {
+        **_REALS[dtype],
+        "K": block_size,
+        "BUCKET_LINES": bucket_lines(block_size),
+        "SKEW": SKEW,
+        "BUCKET": {torch.uint8: "uint8_t", torch.int32: "int32_t"}[bucket],
+    }
+    options = tuple(f"-D{name}={value}" for name, value in names.items())
     source = files("l2o_theory.optimizers.lodo").joinpath("sweep.c").read_text()
     try:
         loaded = ctypes.CDLL(str(compiled(source, options)))
     except OSError as error:
         raise CompilerError(f"the compiled sweep cannot be loaded: {error}") from error
     array, count, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
-    loaded.ascend.argtypes = [array] * 6 + [count] * 2
-    loaded.descend.argtypes = [array] * 5 + [count] * 2
-    loaded.learn.argtypes = [array] * 8 + [real] * 5 + [count] * 2
+    loaded.ascend.argtypes = [array] * 8 + [count] * 3
+    loaded.descend.argtypes = [array] * 7 + [count] * 3
+    loaded.learn.argtypes = [array] * 10 + [real] * 5 + [count] * 3
     for function in (loaded.ascend, loaded.descend, loaded.learn):
         function.restype = None
     return loaded

@@ -13,8 +13,9 @@ from l2o_theory.errors import InputError
 from l2o_theory.optimizers.lodo.engine import Engine, LayeredEngine, largest_hypergradient
 from l2o_theory.optimizers.lodo.layers import padded
 from l2o_theory.optimizers.lodo.meta import Meta, MetaAdam
-from l2o_theory.optimizers.lodo.native import CompilerError, library
+from l2o_theory.optimizers.lodo.native import SKEW, CompilerError, bucket_lines, library
 from l2o_theory.optimizers.lodo.preconditioner import Preconditioner
+from l2o_theory.optimizers.lodo.routes import number_type
 
 EngineName = Literal["auto", "native", "tensors"]
 
@@ -22,71 +23,90 @@ _log = logging.getLogger(__name__)
 
 
 class NativeEngine:
-    """A step reads or writes arrays of the size of the blocks nine times, and a tenth time for its check.
+    """A step reads or writes arrays of the size of the blocks nine times.
 
-    Sweep with g: up, down (to see the largest entry of h), down again while all blocks are updated (read and written
-    with both moments). Sweep with the new m: up, down. Kept from step to step: what each layer met on the way up.
+    Sweep with g: up, then down with m and g while all blocks are updated (read and written with both moments). Sweep
+    with the new m: up, down. Kept from step to step: what each layer met on the way up.
+
+    Whether h is too large is decided by |d_i| <= k^(i-1) |B_{i-1}| ... |B_1| |top|, largest entries all, before
+    anything is changed; only where this bound is not small enough, one more sweep finds the entries of d_i themselves.
     """
 
     def __init__(self, preconditioner: Preconditioner) -> None:
         p = preconditioner
         self.preconditioner = p
+        width = bucket_lines(p.block_size)
+        buckets = -(-p.lines // width)
+        self._room = p.lines + (buckets - 1) * SKEW
+        self._width = width
         self._library()
-        self._inputs = torch.empty(2, p.depth, p.lines, dtype=p.blocks.dtype)  # of m, of g
-        self._spare = torch.empty(2, 2 * p.lines, dtype=p.blocks.dtype)
+        self._dealt = torch.empty(2, max(p.depth, 2), self._room, dtype=p.blocks.dtype)  # what the layers met: m, g
+        self._cursor = torch.zeros(buckets, dtype=torch.int64)
         self._top = torch.zeros(p.lines, dtype=p.blocks.dtype)
         self._largest = torch.zeros(4, p.depth, dtype=torch.float64)  # up with m, down with m, up with g, down with g
+        self._entries = torch.zeros(p.depth, dtype=torch.float64)
 
     def _library(self) -> ctypes.CDLL:
-        return library(self.preconditioner.blocks.dtype, self.preconditioner.block_size)  # not kept: it has no pickle
+        p = self.preconditioner  # the library is not kept: it has no pickle
+        return library(p.blocks.dtype, p.block_size, number_type(p.lines, self._width))
 
-    def _sweep(self, vector: Tensor, which: int) -> tuple[Tensor, Tensor]:
-        """(Gt v, Gt^T Gt v); inputs[which] and the largest magnitudes are filled."""
-        p, native = self.preconditioner, self._library()
-        blocks, permutations = p.blocks.data_ptr(), p.indices.data_ptr()
-        sizes = (p.depth, p.lines // p.block_size)
-        up, down = self._largest[2 * which], self._largest[2 * which + 1]
-        lines, spare = padded(vector, p.lines), self._spare[0].data_ptr()
-        native.ascend(
-            blocks, permutations, lines.data_ptr(), spare, self._inputs[which].data_ptr(), up.data_ptr(), *sizes
-        )
-        top = lines.clone()
-        native.descend(blocks, permutations, lines.data_ptr(), spare, down.data_ptr(), *sizes)
-        return top, lines
+    def _sizes(self) -> tuple[int, int, int]:
+        p = self.preconditioner
+        return p.depth, p.lines // p.block_size, self._room
+
+    def _tables(self) -> tuple[int, int]:
+        routes = self.preconditioner.routes(self._width)
+        return routes.places.data_ptr(), routes.buckets.data_ptr()
+
+    def _up(self, vector: Tensor, which: int) -> Tensor:
+        """Gt v; what the layers met is kept."""
+        p = self.preconditioner
+        lines = padded(vector, p.lines)
+        arrays = (lines, self._dealt[which], self._cursor, self._largest[2 * which], self._entries)
+        self._library().ascend(p.blocks.data_ptr(), *self._tables(), *(a.data_ptr() for a in arrays), *self._sizes())
+        return lines
+
+    def _down(self, top: Tensor, which: int, spare: Tensor) -> Tensor:
+        """Gt^T top."""
+        lines = top.clone()
+        arrays = (lines, spare, self._cursor, self._largest[2 * which + 1])
+        blocks = self.preconditioner.blocks.data_ptr()
+        self._library().descend(blocks, *self._tables(), *(a.data_ptr() for a in arrays), *self._sizes())
+        return lines
 
     def move(self, m: Tensor) -> Tensor:
         """G(theta) m."""
-        self._top, lines = self._sweep(m, 0)
+        self._top = self._up(m, 0)
+        lines = self._down(self._top, 0, self._dealt[1])
         return self.preconditioner.alpha0 * lines[: self.preconditioner.n]
+
+    def _small_enough(self, top: Tensor) -> bool:
+        p, limit = self.preconditioner, largest_hypergradient(top.dtype)
+        up_m, down_m, up_g, down_g = self._largest
+        growth = torch.cat([torch.ones(1, dtype=torch.float64), p.block_size * self._entries[:-1]]).cumprod(0)
+        bound = growth * float(top.abs().max())
+        if p.alpha0 * (down_m * up_g + bound * up_m).max() < limit:  # NaN is not
+            return True
+        self._down(top, 1, torch.empty(2, self._room, dtype=top.dtype))
+        return bool(p.alpha0 * (down_m * up_g + down_g * up_m).max() < limit)
 
     def learn(self, g: Tensor, meta: Meta) -> bool:
         """One update of all layers, or none."""
         p = self.preconditioner
-        top, _ = self._sweep(g, 1)
-        if p.depth:
-            up_m, down_m, up_g, down_g = self._largest
-            if not p.alpha0 * (down_m * up_g + down_g * up_m).max() < largest_hypergradient(g.dtype):  # NaN is refused
-                return False
+        top = self._up(g, 1)
+        if p.depth and not self._small_enough(top):
+            return False
         meta.advance()
         first, second, rate, quick, slow, eps = 0, 0, meta.rate, 0.0, 0.0, 0.0
         if isinstance(meta, MetaAdam):
             first, second, rate = meta.first.data_ptr(), meta.second.data_ptr(), meta.corrected_rate
             quick, slow, eps = 1 - meta.betas[0], 1 - meta.betas[1], meta.eps
-        pairs, spare = self._spare
-        torch.stack(
-            [self._top.view(-1, p.block_size), top.view(-1, p.block_size)], 1, out=pairs.view(-1, 2, p.block_size)
-        )
+        arrays = (self._top, top, self._dealt[0], self._dealt[1], self._cursor)
         self._library().learn(
-            p.blocks.data_ptr(),
-            first,
-            second,
-            p.indices.data_ptr(),
-            self._inputs[0].data_ptr(),
-            self._inputs[1].data_ptr(),
-            pairs.data_ptr(),
-            spare.data_ptr(),
+            *(p.blocks.data_ptr(), first, second, *self._tables()),
+            *(array.data_ptr() for array in arrays),
             *(p.alpha0, rate, quick, slow, eps),
-            *(p.depth, p.lines // p.block_size),
+            *self._sizes(),
         )
         return True
 

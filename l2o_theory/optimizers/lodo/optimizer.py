@@ -193,9 +193,8 @@ class PreconditionedOptimizer(Optimizer):
 
     @torch.no_grad()
     def _restore(self, memory: dict[str, Any]) -> None:
+        self.preconditioner.load(memory)
         self.preconditioner.weights.copy_(memory["weights"])
-        for name, constant in self.preconditioner.constants.items():
-            constant.copy_(memory[name])
         self._m.copy_(memory["momentum"])
         self._meta.load(memory)
         self._rates = None

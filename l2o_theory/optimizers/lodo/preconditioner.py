@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 
 from l2o_theory.errors import InputError
 from l2o_theory.optimizers.lodo.layers import ascend, descend, descending, padded, rank_two
+from l2o_theory.optimizers.lodo.routes import Routes
 from l2o_theory.optimizers.lodo.shape import Shape
 
 Padding = Literal["program", "round_up"]
@@ -70,7 +71,7 @@ class Preconditioner:
             device = torch.device("cpu") if blocks is None else blocks.device
         if permutations is None:
             permutations = self.shape.random_permutations(generator)
-        self.indices = permutations.to(device=device, dtype=torch.int32, copy=True)  # half the memory of int64
+        self._permutations: Tensor | Routes = permutations.to(device=device, dtype=torch.int32, copy=True)
         if blocks is None:
             blocks = self.shape.random_blocks(generator, dtype)
         self._blocks = blocks.to(device=device, dtype=dtype).contiguous()
@@ -107,6 +108,19 @@ class Preconditioner:
         self._blocks = blocks.to(self._blocks).contiguous()
 
     @property
+    def indices(self) -> Tensor:
+        """The permutations as int32: half the memory of int64. Not to be changed in place."""
+        kept = self._permutations
+        return kept.indices() if isinstance(kept, Routes) else kept
+
+    def routes(self, width: int) -> Routes:
+        """The permutations in the form that the compiled sweeps follow; from now on only this form is kept."""
+        kept = self._permutations
+        if not isinstance(kept, Routes) or kept.width != width:
+            kept = self._permutations = Routes(self.indices, width)
+        return kept
+
+    @property
     def permutations(self) -> Tensor:
         """(depth, nt), int64, a copy: row i holds perm of P_{i+1}. Can be set, as `blocks`."""
         return self.indices.long()
@@ -114,7 +128,7 @@ class Preconditioner:
     @permutations.setter
     def permutations(self, permutations: Tensor) -> None:
         Shape.of(self.n, self.depth, self.block_size, permutations, self._blocks, "program")
-        self.indices.copy_(permutations)
+        self._permutations = permutations.to(device=self._blocks.device, dtype=torch.int32, copy=True)
 
     @property
     def weights(self) -> Tensor:
@@ -126,9 +140,13 @@ class Preconditioner:
         """What is drawn once and never learned: the permutations, as int32."""
         return {"permutations": self.indices}
 
+    def load(self, constants: dict[str, Tensor]) -> None:
+        """Take over what `constants` returned."""
+        self.permutations = constants["permutations"]
+
     def to(self, device: torch.device) -> None:
         """Move everything there."""
-        self._blocks, self.indices = self._blocks.to(device), self.indices.to(device)
+        self._blocks, self._permutations = self._blocks.to(device), self.indices.to(device)
 
     def apply(self, v: Tensor) -> Tensor:
         """G v for v of shape (..., n); differentiable in v and in the blocks.

@@ -45,6 +45,10 @@ class ResidualPreconditioner:
         """The permutations."""
         return {"permutations": self.indices}
 
+    def load(self, constants: dict[str, Tensor]) -> None:
+        """Take over what `constants` returned."""
+        self.indices.copy_(constants["permutations"])
+
     def apply(self, v: Tensor) -> Tensor:
         """G v for v of shape (..., n)."""
         _, top = self._ascend(v)

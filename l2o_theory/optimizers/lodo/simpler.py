@@ -24,6 +24,9 @@ class DiagonalPreconditioner:
         """None."""
         return {}
 
+    def load(self, constants: dict[str, Tensor]) -> None:
+        """Nothing."""
+
     def apply(self, v: Tensor) -> Tensor:
         """alpha0 w v, entry by entry."""
         return self.alpha0 * self.weights * v
@@ -54,6 +57,9 @@ class ScalarPreconditioner:
     def constants(self) -> dict[str, Tensor]:
         """None."""
         return {}
+
+    def load(self, constants: dict[str, Tensor]) -> None:
+        """Nothing."""
 
     def apply(self, v: Tensor) -> Tensor:
         """alpha0 w v."""
