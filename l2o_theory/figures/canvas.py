@@ -55,6 +55,12 @@ COLOURS: Mapping[str, str] = {
     "chaotic": "#8448B4",
     "untrained LSTM": "#90B460",
     "trained LSTM": "#245430",
+    "plain": "#0000FF",
+    "aug": "#FF52E0",
+    "cl": "#003314",
+    "clsame": "#00BF33",
+    "il": "#B8D600",
+    "clil": "#00FFB8",
 }
 """One colour per method, distinguishable with colour-vision deficiency; black is the theory's exact value."""
 

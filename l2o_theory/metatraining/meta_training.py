@@ -48,6 +48,8 @@ class Recipe:
         loss: what a window minimises.
         order: 1 holds inner gradients constant.
         runs: tasks per evaluation.
+        same_tasks: whether every evaluation is on the same tasks, so that two differ by the weights alone. Fresh ones,
+            as in the released code, make a stage end by chance where tasks differ much, as random quadratics do.
         imitation: epochs that imitate a teacher, if any; they have an Adam of their own.
         clip: largest absolute entry of a meta-gradient; None for no limit.
         skips: meta-gradients that may be infinite or NaN (and are skipped) before training gives up.
@@ -64,6 +66,7 @@ class Recipe:
     loss: MetaLoss = field(default_factory=MetaLoss)
     order: Literal[1, 2] = 1
     runs: int = 20
+    same_tasks: bool = False
     imitation: Imitation | None = None
     clip: float | None = None
     skips: int = 20
@@ -253,8 +256,9 @@ def _judge(state: _State, rule: UpdateRule, family: TaskFamily, recipe: Recipe, 
 
 
 def _loss_after(state: _State, rule: UpdateRule, family: TaskFamily, recipe: Recipe, steps: int, seed: int) -> float:
-    """Mean loss after `steps` on fresh tasks, on training data."""
-    draw = family.draw(recipe.runs, steps, stream(seed, "evaluation", state.evaluations))
+    """Mean loss after `steps` on fresh tasks, or always the same, on training data."""
+    place = 0 if recipe.same_tasks else state.evaluations
+    draw = family.draw(recipe.runs, steps, stream(seed, "evaluation", place))
     state.evaluations += 1
     return float(run_rule(rule, family.problem, state.weights, draw, steps, at=(steps,))[0].mean())
 

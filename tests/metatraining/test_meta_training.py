@@ -63,6 +63,16 @@ def test_stages_follow_the_evaluations() -> None:
     assert trained.stage >= 1
 
 
+def test_evaluations_on_the_same_tasks_differ_by_the_weights_alone() -> None:
+    still = replace(RECIPE, rate=1e-30, curriculum=Curriculum((10,), period=2))  # weights that do not move
+    losses = {
+        same: {j.loss for j in meta_train(RULE, FAMILY, WEIGHTS, replace(still, same_tasks=same)).judgements}
+        for same in (True, False)
+    }
+    assert len(losses[True]) == 1
+    assert len(losses[False]) > 5  # planted: fresh tasks for each
+
+
 def test_imitation_epochs_are_drawn_by_their_probability() -> None:
     teacher = Imitation((Teacher(Adam(), Adam().meta(0.1)),), (0.5,))
     always = replace(teacher, probability=(1.0,))
