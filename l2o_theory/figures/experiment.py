@@ -109,7 +109,7 @@ def reproduce(
     plugin = _load(source)
     config = load_configuration(source / "config.toml", plugin.PARAMETERS, seed=seed, quick=quick)
     if device is not None:
-        config = {**config, **{entry: device for entry in config if entry.endswith(".device")}}
+        config = {**config, **{entry: device for entry in config if entry.rpartition(".")[2] == "device"}}
     expectations = load_expectations(source / "expected.toml")
     folder = Path(out) / source.name
     # Fails before any work if the folder cannot be written, and a killed run does not pass for the one before it.

@@ -38,7 +38,8 @@ class QuadraticPrograms:
         matrices: M, shape (N, b, d).
         targets: y, shape (N, b).
         start: X_0, shape (N, d).
-        step_sizes: tau, shape (N, 1), at most 1/L_n.
+        step_sizes: tau, shape (N, 1). Meant to be at most 1/L_n, which `with_steps` sees to: beyond, the residual may
+            grow, and training refuses unless told otherwise (see `are_long`).
 
     Raises:
         InputError: see `least_squares_programs`, which fills in start and step sizes.

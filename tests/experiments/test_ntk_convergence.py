@@ -163,7 +163,9 @@ def test_every_prediction_names_a_quantity_of_the_quick_or_the_full_configuratio
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the refusal needs a machine without a CUDA device")
-def test_a_device_that_is_not_there_is_refused(lines: ModuleType) -> None:
+def test_a_device_that_is_not_there_is_refused(lines: ModuleType, tmp_path: Path) -> None:
     config = load_configuration(SOURCE / "config.toml", load_plugin(SOURCE / "run.py").PARAMETERS)
     with pytest.raises(InputError, match="no CUDA device"):
         lines.programs_of(dict(config) | {"device": "cuda"}, "program")
+    with pytest.raises(InputError, match="no CUDA device"):
+        reproduce("ntk_convergence", out=tmp_path, quick=True, device="cuda")  # replaces the entry of config.toml

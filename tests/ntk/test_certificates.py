@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from fractions import Fraction
 from types import SimpleNamespace
@@ -211,3 +212,13 @@ def test_d3_refuses_smooth_features() -> None:
     network.activation = "softplus"
     with pytest.raises(InputError, match="ReLU"):
         convergence_certificate(network, problem, kind="D3")
+
+
+@pytest.mark.parametrize("end", ["s0", "bound", "lipschitz", "residual"])
+def test_d3_decides_by_the_safe_ends_alone(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An enclosure that straddles the threshold: the condition may hold or not, so it is not certified."""
+    run = unroll(*scalar(0.96875), 1, features="detached", evaluation="dense")
+    ends = enclosures.one_step(run, 30)
+    wide = dataclasses.replace(ends, **{end: getattr(ends, end) * (0.1 if end == "s0" else 1000)})
+    monkeypatch.setattr(enclosures, "one_step", lambda run, digits: wide)
+    assert convergence_certificate(*scalar(0.96875), kind="D3").status is Status.UNDECIDED

@@ -1,4 +1,4 @@
-"""The kernel of an unroll by three routes, and against the sheet's formula at initialisation in exact rationals."""
+"""The kernel of an unroll by three routes, and against the formula at initialisation in exact rationals."""
 
 from __future__ import annotations
 

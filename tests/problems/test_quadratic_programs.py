@@ -67,7 +67,7 @@ def test_programs_that_cannot_be_solved_exactly_know_it() -> None:
 
 
 def test_the_programs_law_is_that_of_the_published_runs() -> None:
-    """GD with 0.9999/L at 32 x 25, 20 steps: 3.0596673 in float32, 3.05966751 in float64 (sheet, 6.1)."""
+    """GD with 0.9999/L at 32 x 25, 20 steps: 3.0596673 in float32, 3.05966751 in float64."""
     for dtype, digits in ((torch.float32, 3.0596673), (torch.float64, 3.05966751)):
         programs = program_law(32, 25, 32, dtype=dtype)
         x = programs.init()
