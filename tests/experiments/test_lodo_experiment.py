@@ -30,6 +30,7 @@ bowl.steps = 300
 bowl.timed_steps = 2
 tuning.sd = [3.0, 1.0]
 tuning.steps = [50, 100]
+tuning.draws = 2
 lodo.watch = 150
 lbfgs.steps = 200
 small.depth = 2
@@ -213,6 +214,18 @@ def test_signed_variants_are_the_shipped_ones() -> None:
             x.grad = torch.from_numpy(g[0].copy())
             optimizer.step()
             assert np.abs(step(g)[0] - (x.detach() - before).numpy()).max() < 1e-12  # the same sums in another order
+
+
+def test_the_best_of_several_tunings_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One run may end without momentum, or diverge. Planted: the first is taken whatever it is."""
+    bowl = part("bowl")
+    config = {"seed": 0, "tuning.sd": [1.0], "tuning.steps": [2000], "tuning.draws": 3, "bowl.dimension": 6}
+    ends = [[1e3, 0.0], [1e-3, 0.0], [1.0, 0.3]]
+    given = iter(ends + ends[:1])
+    monkeypatch.setattr(bowl._tuning, "tune", lambda *_: next(given))
+    with np.errstate(all="ignore"):
+        assert bowl._tune(config, "Momentum") == ends[2]
+        assert bowl._tune({**config, "tuning.draws": 1}, "Momentum") == ends[0]
 
 
 def test_tuning_finds_a_known_optimum() -> None:
