@@ -19,6 +19,7 @@ PARAMETERS = {
     "bowl.runs": Parameter(int, least=2),
     "bowl.steps": Parameter(int, least=100),
     "bowl.timed_steps": Parameter(int, least=1),
+    "tuning.draws": Parameter(int, least=1),
     "tuning.sd": Parameter(float, many=True, least=0),
     "tuning.steps": Parameter(int, many=True, least=10),
     "lodo.triple": Parameter(float, many=True, least=0),
