@@ -198,7 +198,7 @@ def _saturates(seed: int) -> Measurement:
     mild = _trained(1e-7, 100).records[-1]
     caught = mild.near_two + mild.exactly_one + mild.near_zero < 0.9
     return Measurement(
-        holds=all(abs(row["observed"] / row["predicted"] - 1) < 1e-3 and row["saturated or 1"] > 0.999 for row in rows)
+        holds=all(abs(row["observed"] / row["predicted"] - 1) < 1e-3 and row["saturated or 1"] > 0.998 for row in rows)
         and frozen < 1e-3,
         table=(*rows, {"case": "loss after one step over loss after 100, minus 1", "observed": frozen}),
         margin=1 - max(abs(row["observed"] / row["predicted"] - 1) for row in rows) / 1e-3,
@@ -413,12 +413,12 @@ CLAIMS = [
     ),
     Claim(
         id="ntk/training/one_step_saturates",
-        title="The headline gain is reached after one training step that saturates every sigmoid",
+        title="The headline gain is reached after one training step that saturates all but a few sigmoids",
         source="derived here",
         statement=(
             "e = 100, rate 1e-3, 512 x 400: one step gives F = 80.65, 24.59, 9.190, 4.865 at T = 5, 10, 20, 30, "
             "where 80.63, "
-            "24.59, 9.191, 4.866 are published after 400; then more than 99.9 percent of the factors are 2 or 0 (to "
+            "24.59, 9.191, 4.866 are published after 400; then more than 99.8 percent of the factors are 2 or 0 (to "
             "1e-2) or exactly 1. At 32 x 25 the same rule loses: 3.1151 against 3.0597, and nothing moves for the next "
             "99 steps."
         ),
