@@ -101,7 +101,7 @@ def _draw(config: Configuration, out: Path, found: dict[str, Any]) -> tuple[Path
         f"{max(config['large.horizons'])}: the network (width",
         f"{config['large.width']}, e = {config['large.expansion']:g}) and the constant factor. Adam: step tau, "
         f"{len(_BETAS) ** 2} pairs of betas from {min(_BETAS)} to {max(_BETAS)} (best: lowest at the end).",
-        "Float32: losses below 1e-12 of the first are rounding.",
+        "Float32: losses below 1e-12 of the first are rounding and not shown.",
     ]
     with Canvas(1, 1, height=2.8, caption=caption, seed=config["seed"], key=lines.KEY) as canvas:
         axes = canvas.axes[0][0]
@@ -113,8 +113,8 @@ def _draw(config: Configuration, out: Path, found: dict[str, Any]) -> tuple[Path
         axes.axvline(max(config["large.horizons"]), color="#BBBBBB", linewidth=0.8)
         axes.set_yscale("log")
         least = min(min(curve) for curve in found.values())
-        axes.set_ylim(bottom=max(least / 2, 1e-13 * found[_NETWORK][0]))
+        axes.set_ylim(bottom=max(least / 2, 1e-12 * found[_NETWORK][0]))
         axes.set_xlabel("inner step t (grey: trained up to here)")
         axes.set_ylabel("mean loss")
-        axes.legend(loc="upper right", ncols=2)
+        axes.legend(loc="lower left")
         return canvas.save(out, "unseen", {"step": list(t), **found})
