@@ -116,5 +116,5 @@ def _draw(config: Configuration, out: Path, found: dict[str, Any]) -> tuple[Path
         axes.set_ylim(bottom=max(least / 2, 1e-12 * found[_NETWORK][0]))
         axes.set_xlabel("inner step t (grey: trained up to here)")
         axes.set_ylabel("mean loss")
-        axes.legend(loc="lower left")
+        canvas.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
         return canvas.save(out, "unseen", {"step": list(t), **found})
