@@ -79,7 +79,8 @@ def _exactly(text: str) -> tuple[float, float]:
 def _values(seed: int) -> Measurement:
     """Printed values and decimals of 40 digits against the library (nothing random)."""
     import torch
-    from l2o_theory.optimizers.lstm_rule import log_and_sign
+
+    from l2o_theory.optimizers.learned.lstm_rule import log_and_sign
 
     with localcontext() as context:
         context.prec = 40
