@@ -65,5 +65,6 @@ def eigenvalues(dimension: int) -> Array:
 
 def last_tenth(losses: Array) -> Array:
     """Mean over the last 10 percent of the steps, per run; infinite where a run diverged."""
-    tail = losses[:, -max(1, losses.shape[1] // 10) :].mean(axis=1)
+    with np.errstate(over="ignore"):  # a candidate that diverges ends in infinity, and that is its score
+        tail = losses[:, -max(1, losses.shape[1] // 10) :].mean(axis=1)
     return np.where(np.isfinite(tail), tail, np.inf)
