@@ -12,7 +12,8 @@ from l2o_theory.figures.pieces import Pieces
 from l2o_theory.metatraining.curriculum import Curriculum
 from l2o_theory.metatraining.evaluation import run_rule
 from l2o_theory.metatraining.imitation import Imitation, Teacher
-from l2o_theory.metatraining.meta_training import Progress, Recipe, meta_train
+from l2o_theory.metatraining.meta_training import Progress, meta_train
+from l2o_theory.metatraining.recipe import Recipe
 from l2o_theory.metatraining.tasks import Draw, QuadraticTasks
 from l2o_theory.optimizers import Adam, LSTMRule
 from l2o_theory.optimizers.rule import UpdateRule

@@ -2,6 +2,7 @@
 
     sum:    sum_t f(x_t)                final:       f(x_N)
     log:    sum_t ln(f(x_t) + e)        normalised:  sum_t ln(f(x_t)/(f(x_0) + e) + e),   e = 1e-6
+    mean:   the sum of every window divided by its number of steps, for windows of unequal length
 
 Only values and slopes dL/df(x_t) are needed: with inner gradients held constant the meta-gradient is
 sum_t dL/df(x_t) <grad f(x_t), dx_t/dphi>.
@@ -10,7 +11,7 @@ sum_t dL/df(x_t) <grad f(x_t), dx_t/dphi>.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -19,24 +20,34 @@ from l2o_theory.errors import InputError
 
 _EPS = 1e-6
 
-LossKind = Literal["sum", "final", "log", "normalised"]
+LossKind = Literal["sum", "mean", "final", "log", "normalised"]
+JudgingData = Literal["batches", "training", "validation"]
+"""What f is taken on: the minibatch of the step, all training data of the task, or its held-out data."""
 
 
 @dataclass(frozen=True)
 class MetaLoss:
-    """One of the four, on training or on held-out batches.
+    """One of the five, on one of three kinds of data.
 
     Attributes:
-        kind: see the module; "normalised" is that of L2O-Scale.
-        on_validation: judge the iterates by the family's held-out batches.
+        kind: see the module; "normalised" is that of L2O-Scale, "mean" that of the step-size paper's experiments.
+        data: see `JudgingData`.
+
+    Raises:
+        InputError: another kind, or other data.
     """
 
     kind: LossKind = "sum"
-    on_validation: bool = False
+    data: JudgingData = "batches"
 
     def __post_init__(self) -> None:
-        if self.kind not in ("sum", "final", "log", "normalised"):
-            raise InputError(f"kind must be sum, final, log or normalised, got {self.kind!r}")
+        for name, values in (("kind", get_args(LossKind)), ("data", get_args(JudgingData))):
+            if getattr(self, name) not in values:
+                raise InputError(f"{name} must be one of {', '.join(values)}, got {getattr(self, name)!r}")
+
+    def share(self, window: int) -> float:
+        """What the terms of a window of so many steps are multiplied by."""
+        return 1 / window if self.kind == "mean" else 1.0
 
     def reads(self, step: int, steps: int) -> bool:
         """Whether f(x_step) matters in an episode of `steps`."""
@@ -49,7 +60,7 @@ class MetaLoss:
             losses: f(x_t), shape (tasks,).
             first: f(x_0), shape (tasks,).
         """
-        if self.kind in ("sum", "final"):
+        if self.kind in ("sum", "mean", "final"):
             return losses, torch.ones_like(losses)
         scale = first + _EPS if self.kind == "normalised" else torch.ones_like(first)
         shifted = losses / scale + _EPS

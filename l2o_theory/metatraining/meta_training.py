@@ -1,6 +1,6 @@
 """Meta-training of a learned optimizer: episodes cut into windows, one meta-update per window, best weights kept.
 
-    epoch e = 1, 2, ...: a fresh episode of N_i steps on fresh tasks; per window of K steps one Adam step on phi, with
+    epoch e = 1, 2, ...: a fresh episode of N_i steps on fresh tasks; per window of K steps one meta-update of phi, with
     iterate and state carried on, detached. Every `period` epochs the loss after N_{i+1} steps judges the weights.
 
 Source of the procedure: the released code of Chen et al., NeurIPS 2020, arXiv 2010.09089.
@@ -9,9 +9,9 @@ Source of the procedure: the released code of Chen et al., NeurIPS 2020, arXiv 2
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,64 +19,19 @@ from torch import Generator, Tensor
 
 from l2o_theory.errors import InputError
 from l2o_theory.metatraining.checkpoint import digest, load_checkpoint, save_checkpoint
-from l2o_theory.metatraining.curriculum import Curriculum, Decision, Position
+from l2o_theory.metatraining.curriculum import Decision, Position
 from l2o_theory.metatraining.evaluation import run_rule
 from l2o_theory.metatraining.imitation import Imitation, begin_lesson, imitate
-from l2o_theory.metatraining.meta_loss import MetaLoss
+from l2o_theory.metatraining.recipe import Recipe
 from l2o_theory.metatraining.tasks import Draw, TaskFamily
 from l2o_theory.metatraining.window import advance, begin
-from l2o_theory.optimizers.adam import Adam
 from l2o_theory.optimizers.rule import UpdateRule
 from l2o_theory.problems.trees import detached, squared_norm, tensors
 
 Progress = Callable[[int, int], None]
 """Called with (meta-updates done, meta-updates in all)."""
 
-_PURPOSES = ("kind", "episode", "evaluation")  # streams of random numbers, one per purpose and index
-
-
-@dataclass(frozen=True, eq=False)
-class Recipe:
-    """How to meta-train.
-
-    Attributes:
-        curriculum: horizons and when to move on; one horizon is plain training.
-        updates: meta-updates at most.
-        tasks: tasks per episode, side by side.
-        window: K, steps of back-propagation per meta-update.
-        rate: of the meta-optimizer Adam.
-        loss: what a window minimises.
-        order: 1 holds inner gradients constant.
-        runs: tasks per evaluation.
-        same_tasks: whether every evaluation is on the same tasks, so that two differ by the weights alone. Fresh ones,
-            as in the released code, make a stage end by chance where tasks differ much, as random quadratics do.
-        imitation: epochs that imitate a teacher, if any; they have an Adam of their own.
-        clip: largest absolute entry of a meta-gradient; None for no limit.
-        skips: meta-gradients that may be infinite or NaN (and are skipped) before training gives up.
-
-    Raises:
-        InputError: a number below 1, or a rate or clip that is not positive.
-    """
-
-    curriculum: Curriculum
-    updates: int
-    tasks: int = 8
-    window: int = 20
-    rate: float = 1e-3
-    loss: MetaLoss = field(default_factory=MetaLoss)
-    order: Literal[1, 2] = 1
-    runs: int = 20
-    same_tasks: bool = False
-    imitation: Imitation | None = None
-    clip: float | None = None
-    skips: int = 20
-
-    def __post_init__(self) -> None:
-        for name in ("updates", "tasks", "window", "runs", "skips"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be >= 1, got {getattr(self, name)}")
-        if not 0 < self.rate < float("inf") or (self.clip is not None and not self.clip > 0):
-            raise InputError(f"rate and clip must be positive, got {self.rate} and {self.clip}")
+_PURPOSES = ("kind", "episode", "evaluation", "lengths")  # streams of random numbers, one per purpose and index
 
 
 @dataclass(frozen=True)
@@ -154,12 +109,12 @@ def meta_train(
         progress: told after each epoch.
 
     Raises:
-        InputError: too many meta-gradients that are not finite, a teacher that diverges, a loss on held-out data that
-            the family lacks, or a checkpoint of another run.
+        InputError: too many meta-gradients that are not finite, a teacher that diverges, a loss on data that the
+            family lacks, or a checkpoint of another run.
         StoreError: a checkpoint that cannot be read or written.
     """
-    key = digest(weights, repr(rule), _described(recipe), repr(family), seed)
-    state = _fresh(weights)
+    key = digest(weights, repr(rule), recipe.description, repr(family), seed)
+    state = _fresh(weights, recipe)
     if checkpoint is not None and (saved := load_checkpoint(checkpoint, key)) is not None:
         state = _restored(saved)
     while not state.is_over and state.updates < recipe.updates:
@@ -174,29 +129,31 @@ def meta_train(
 
 def _epoch(state: _State, rule: UpdateRule, family: TaskFamily, recipe: Recipe, seed: int) -> None:
     """One episode, then perhaps an evaluation."""
-    steps = recipe.curriculum.horizons[state.position.stage]
-    draw = family.draw(recipe.tasks, steps, stream(seed, "episode", state.epoch))
+    ends = recipe.window_ends(state.position.stage, stream(seed, "lengths", state.epoch))
+    draw = family.draw(recipe.tasks, ends[-1], stream(seed, "episode", state.epoch))
     imitation = recipe.imitation
     chance = float(torch.rand((), generator=stream(seed, "kind", state.epoch)))
     if imitation is not None and chance < imitation.share(state.position.stage):
-        _imitate(state, rule, family, recipe, imitation, draw, steps)
+        _imitate(state, rule, family, recipe, imitation, draw, ends)
     else:
-        _descend(state, rule, family, recipe, draw, steps)
+        _descend(state, rule, family, recipe, draw, ends)
     state.epoch += 1
     if state.epoch % recipe.curriculum.period == 0 and state.updates > 0:
         _judge(state, rule, family, recipe, seed)
 
 
-def _descend(state: _State, rule: UpdateRule, family: TaskFamily, recipe: Recipe, draw: Draw, steps: int) -> None:
+def _descend(
+    state: _State, rule: UpdateRule, family: TaskFamily, recipe: Recipe, draw: Draw, ends: tuple[int, ...]
+) -> None:
     """Windows of descent on the meta-loss."""
-    validation = draw.validation if recipe.loss.on_validation else None
-    if recipe.loss.on_validation and validation is None:
-        raise InputError("the meta-loss is on validation data, but the family has none; give it held_out data")
+    judging = draw.judging(recipe.loss.data)
     standing = begin(rule, family.problem, draw.starts, draw.batches(0))
-    while standing.step < steps and state.updates < recipe.updates:
+    for last in ends:
+        if state.updates >= recipe.updates:
+            return
         found = advance(
-            rule, family.problem, state.weights, standing, min(standing.step + recipe.window, steps), draw.batches,
-            steps=steps, loss=recipe.loss, validation=validation, order=recipe.order,
+            rule, family.problem, state.weights, standing, last, draw.batches,
+            steps=ends[-1], loss=recipe.loss, judging=judging, order=recipe.order,
         )  # fmt: skip
         standing = found.standing
         state.memory = _update(state, found.gradient, state.memory, recipe)
@@ -205,37 +162,39 @@ def _descend(state: _State, rule: UpdateRule, family: TaskFamily, recipe: Recipe
 
 
 def _imitate(
-    state: _State, rule: UpdateRule, family: TaskFamily, recipe: Recipe, imitation: Imitation, draw: Draw, steps: int
+    state: _State,
+    rule: UpdateRule,
+    family: TaskFamily,
+    recipe: Recipe,
+    imitation: Imitation,
+    draw: Draw,
+    ends: tuple[int, ...],
 ) -> None:
     """Windows of imitation, with a meta-optimizer of their own."""
     teacher = imitation.teachers[state.epoch % len(imitation.teachers)]
     lesson = begin_lesson(rule, teacher, draw.starts)
-    while lesson.step < steps and state.updates < recipe.updates:
-        last = min(lesson.step + recipe.window, steps)
+    for last in ends:
+        if state.updates >= recipe.updates:
+            return
         _, gradient, lesson = imitate(rule, family.problem, state.weights, teacher, lesson, last, draw.batches)
         state.imitation_memory = _update(state, gradient, state.imitation_memory, recipe)
 
 
 def _update(state: _State, gradient: dict[str, Tensor], memory: Any, recipe: Recipe) -> Any:
-    """One Adam step on the weights, unless the gradient is not finite; the new memory."""
+    """One step of the meta-optimizer, unless the gradient is to be skipped; the new memory."""
     state.updates += 1
-    norm = float(squared_norm(gradient)) ** 0.5
-    if not norm < float("inf"):
+    admitted = recipe.meta_optimizer.admitted(gradient)
+    if admitted is None:
         state.skipped += 1
         if state.skipped > recipe.skips:
+            norm = float(squared_norm(gradient)) ** 0.5
             raise InputError(
                 f"{state.skipped} meta-gradients were not finite, the last at meta-update {state.updates}, of norm "
-                f"{norm}; shorten horizon or window, lower the rate, or set clip; the last checkpoint is intact"
+                f"{norm}; shorten horizon or window, lower the rate, or take such entries as zero; the last checkpoint "
+                "is intact"
             )
         return memory
-    if recipe.clip is not None:
-        limit = recipe.clip
-        gradient = {name: part.clamp(-limit, limit) for name, part in gradient.items()}
-    first = next(iter(state.weights.values()))
-    meta = Adam().meta(recipe.rate, dtype=first.dtype, device=first.device)
-    moved, memory = Adam().update(state.weights, gradient, memory, meta)
-    assert isinstance(moved, dict)
-    state.weights = moved
+    state.weights, memory = recipe.meta_optimizer.step(state.weights, admitted, memory)
     return memory
 
 
@@ -267,17 +226,9 @@ def _finished(state: _State, recipe: Recipe) -> bool:
     return state.is_over or state.updates >= recipe.updates
 
 
-def _fresh(weights: dict[str, Tensor]) -> _State:
-    start = detached(weights)
-    return _State(start, start, Adam().init(start), Adam().init(start))
-
-
-def _described(recipe: Recipe) -> str:
-    """Everything of the recipe, with teachers by their rule and numbers."""
-    teachers = [] if recipe.imitation is None else recipe.imitation.teachers
-    shares = None if recipe.imitation is None else recipe.imitation.probability
-    told = [(repr(t.rule), {n: v.tolist() for n, v in t.meta.items()}) for t in teachers]
-    return repr((replace(recipe, imitation=None), told, shares))
+def _fresh(weights: dict[str, Tensor], recipe: Recipe) -> _State:
+    start, optimizer = detached(weights), recipe.meta_optimizer
+    return _State(start, start, optimizer.begin(start), optimizer.begin(start))
 
 
 def _saved(state: _State) -> dict[str, Any]:

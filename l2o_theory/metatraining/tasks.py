@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 
 from l2o_theory.errors import InputError
 from l2o_theory.metagradients.objective import Batches
+from l2o_theory.metatraining.meta_loss import JudgingData
 from l2o_theory.problems.classification import Classification
 from l2o_theory.problems.dataset import Dataset
 from l2o_theory.problems.problem import Batch, Constants, Params, Problem
@@ -25,11 +26,24 @@ class Draw:
         starts: x_0 of all tasks, along a first axis of every tensor.
         batches: t -> the batch at x_t of all tasks, along a first axis of every tensor.
         validation: the same on held-out data, where the family has them.
+        training: the same on all training data of each task, where the family gives them.
     """
 
     starts: Params
     batches: Batches
     validation: Batches | None = None
+    training: Batches | None = None
+
+    def judging(self, data: JudgingData) -> Batches | None:
+        """The data by which iterates are judged; None for the minibatches themselves.
+
+        Raises:
+            InputError: the family does not have them.
+        """
+        found = {"batches": None, "training": self.training, "validation": self.validation}[data]
+        if found is None and data != "batches":
+            raise InputError(f"the meta-loss is on {data} data, but the family has none; give it such data (held_out)")
+        return found
 
 
 class TaskFamily(Protocol):
@@ -154,9 +168,13 @@ class RandomScaling:
             return torch.exp(self.width * (2 * uniform - 1))
 
         scales = mapped(scale, draw.starts)
-        validation = draw.validation
+
+        def beside(batches: Batches) -> Batches:
+            return lambda step: {"scale": scales, "batch": batches(step)}
+
         return Draw(
             mapped(torch.div, draw.starts, scales),
-            lambda step: {"scale": scales, "batch": draw.batches(step)},
-            None if validation is None else lambda step: {"scale": scales, "batch": validation(step)},
+            beside(draw.batches),
+            None if draw.validation is None else beside(draw.validation),
+            None if draw.training is None else beside(draw.training),
         )

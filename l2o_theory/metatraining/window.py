@@ -96,7 +96,7 @@ def advance(
     *,
     steps: int,
     loss: MetaLoss,
-    validation: Batches | None = None,
+    judging: Batches | None = None,
     order: Literal[1, 2] = 1,
 ) -> WindowGradient:
     """Steps t = standing.step .. last - 1, and the derivative of the terms t = standing.step + 1 .. last.
@@ -110,7 +110,7 @@ def advance(
         batches: t -> batch at x_t of all tasks.
         steps: N of the episode.
         loss: what is minimised.
-        validation: batches that judge the iterates instead of `batches`.
+        judging: data that judge the iterates instead of `batches`.
         order: 1 treats inner gradients as constants.
     """
     phi = as_leaves(meta)
@@ -122,14 +122,16 @@ def advance(
             here, gradients = losses_and_gradients(problem, params, batches(t), connected=order == 2)
             if t > standing.step:
                 seen.append(here)
-                _judge(problem, params, (here, gradients), loss, standing, (t, steps), validation, order, terms, slopes)
+                _judge(problem, params, (here, gradients), loss, standing, (t, steps), judging, order, terms, slopes)
             params, state = stepped(rule, params, gradients, state, phi)
         found = losses_and_gradients(problem, params, batches(last), connected=order == 2)
         seen.append(found[0])
-        _judge(problem, params, found, loss, standing, (last, steps), validation, order, terms, slopes)
-        value = torch.stack([term.detach() for term in terms]).sum(0).mean() if terms else found[0].detach().mean() * 0
+        _judge(problem, params, found, loss, standing, (last, steps), judging, order, terms, slopes)
+        share = loss.share(last - standing.step)
+        value = found[0].detach().mean() * 0
         if terms:
-            total = torch.stack(slopes).sum() / len(standing.first)
+            value = share * torch.stack([term.detach() for term in terms]).sum(0).mean()
+            total = share * torch.stack(slopes).sum() / len(standing.first)
             parts = torch.autograd.grad(total, tensors(phi), allow_unused=True)
             gradient, _ = collected(phi, parts)
         else:
@@ -146,7 +148,7 @@ def _judge(
     loss: MetaLoss,
     standing: Standing,
     place: tuple[int, int],
-    validation: Batches | None,
+    judging: Batches | None,
     order: int,
     terms: list[Tensor],
     slopes: list[Tensor],
@@ -156,8 +158,8 @@ def _judge(
     if not loss.reads(t, steps):
         return
     here, gradients = found
-    if validation is not None:
-        here, gradients = losses_and_gradients(problem, params, validation(t), connected=order == 2)
+    if judging is not None:
+        here, gradients = losses_and_gradients(problem, params, judging(t), connected=order == 2)
     value, slope = loss.term(here, standing.first)
     terms.append(value)
     if order == 2:

@@ -129,7 +129,8 @@ def _updates(seed: int) -> Measurement:
     import torch
 
     from l2o_theory.metatraining.curriculum import Curriculum
-    from l2o_theory.metatraining.meta_training import Recipe, meta_train
+    from l2o_theory.metatraining.meta_training import meta_train
+    from l2o_theory.metatraining.recipe import Recipe
     from l2o_theory.metatraining.tasks import QuadraticTasks
     from l2o_theory.optimizers import LSTMRule
     from l2o_theory.problems import RandomQuadratics

@@ -26,7 +26,8 @@ def _trained(seed: int, path: Path | None = None, cut: int | None = None) -> Any
 
     from l2o_theory.metatraining.curriculum import Curriculum
     from l2o_theory.metatraining.imitation import Imitation, Teacher
-    from l2o_theory.metatraining.meta_training import Recipe, meta_train
+    from l2o_theory.metatraining.meta_training import meta_train
+    from l2o_theory.metatraining.recipe import Recipe
     from l2o_theory.metatraining.tasks import QuadraticTasks
     from l2o_theory.optimizers import Adam, LSTMRule
     from l2o_theory.problems import RandomQuadratics

@@ -16,10 +16,12 @@ from torch import Tensor
 
 from l2o_theory.errors import InputError
 from l2o_theory.metatraining.curriculum import Curriculum
+from l2o_theory.metatraining.episode_lengths import RandomLengths
 from l2o_theory.metatraining.evaluation import run_rule
 from l2o_theory.metatraining.imitation import Imitation, Teacher
 from l2o_theory.metatraining.meta_loss import MetaLoss
-from l2o_theory.metatraining.meta_training import MetaTrained, Recipe, meta_train, stream
+from l2o_theory.metatraining.meta_training import MetaTrained, meta_train, stream
+from l2o_theory.metatraining.recipe import Recipe
 from l2o_theory.metatraining.tasks import QuadraticTasks
 from l2o_theory.optimizers import Adam
 from l2o_theory.optimizers.learned.lstm_rule import LSTMRule
@@ -104,6 +106,34 @@ def test_interrupted_and_resumed_is_the_undisturbed_run(tmp_path: Path, probabil
     assert not same(meta_train(RULE, FAMILY, WEIGHTS, recipe, seed=4), whole)  # planted: another seed
 
 
+def test_random_lengths_and_rmsprop_resume_as_well(tmp_path: Path) -> None:
+    lengths = RandomLengths(least_windows=1, more_windows=2.0, least_steps=2, more_steps=3.0)
+    recipe = replace(
+        RECIPE, curriculum=Curriculum((10,), period=2), lengths=lengths, optimizer="rmsprop", non_finite="zero",
+        clip=1e4, loss=MetaLoss("mean"),
+    )  # fmt: skip
+    done: list[int] = []
+    whole = meta_train(RULE, FAMILY, WEIGHTS, recipe, seed=3, progress=lambda now, total: done.append(now))
+    assert whole.updates == 40
+    expected, counts = 0, []
+    for epoch in range(len(done)):  # one meta-update per window that was drawn
+        expected += len(lengths.ends(stream(3, "lengths", epoch)))
+        counts.append(min(expected, 40))
+    assert done == counts
+
+    def interrupt(now: int, total: int) -> None:
+        if now >= 17:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "run.pt"
+    with pytest.raises(KeyboardInterrupt):
+        meta_train(RULE, FAMILY, WEIGHTS, recipe, seed=3, checkpoint=path, checkpoint_every=1, progress=interrupt)
+    assert same(meta_train(RULE, FAMILY, WEIGHTS, recipe, seed=3, checkpoint=path), whole)
+    for other in ({"optimizer": "adam"}, {"lengths": None}, {"non_finite": "skip"}, {"loss": MetaLoss()}):
+        with pytest.raises(InputError, match="another run"):
+            meta_train(RULE, FAMILY, WEIGHTS, replace(recipe, **other), seed=3, checkpoint=path)
+
+
 _PROGRAM = """
 import sys
 from pathlib import Path
@@ -161,5 +191,13 @@ def test_bad_recipes_are_refused() -> None:
         replace(RECIPE, window=0)
     with pytest.raises(InputError, match="rate and clip must be positive"):
         replace(RECIPE, rate=-1.0)
+    with pytest.raises(InputError, match="one horizon"):
+        replace(RECIPE, lengths=RandomLengths())
+    with pytest.raises(InputError, match="adam or rmsprop"):
+        replace(RECIPE, optimizer="sgd")
+    with pytest.raises(InputError, match="kind must be one of"):
+        MetaLoss("average")
+    with pytest.raises(InputError, match="training data"):
+        meta_train(RULE, FAMILY, WEIGHTS, replace(RECIPE, loss=MetaLoss(data="training")))
     with pytest.raises(InputError, match="held_out"):
-        meta_train(RULE, FAMILY, WEIGHTS, replace(RECIPE, loss=MetaLoss(on_validation=True)))
+        meta_train(RULE, FAMILY, WEIGHTS, replace(RECIPE, loss=MetaLoss(data="validation")))

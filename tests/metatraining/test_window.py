@@ -66,6 +66,8 @@ def by_hand(
                 f = loss(x, pick(batches(t + 1), task))
                 if kind == "sum" or (kind == "final" and t + 1 == STEPS):
                     total = total + f
+                elif kind == "mean":
+                    total = total + f / (last - first)
                 elif kind == "log":
                     total = total + (f + 1e-6).log()
                 elif kind == "normalised":
@@ -85,11 +87,12 @@ def windows(
     family: TaskFamily, draw: Draw, kind: LossKind, order: int, validation: bool
 ) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
     standing = begin(RULE, family.problem, draw.starts, draw.batches(0))
+    loss = MetaLoss(kind, "validation" if validation else "batches")
     values, gradients = [], []
     while standing.step < STEPS:
         found = advance(
             RULE, family.problem, META, standing, min(standing.step + WINDOW, STEPS), draw.batches, steps=STEPS,
-            loss=MetaLoss(kind, validation), validation=draw.validation if validation else None,
+            loss=loss, judging=draw.judging(loss.data),
             order=2 if order == 2 else 1,
         )  # fmt: skip
         standing = found.standing
@@ -99,7 +102,7 @@ def windows(
 
 
 @pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("kind", ["sum", "final", "log", "normalised"])
+@pytest.mark.parametrize("kind", ["sum", "mean", "final", "log", "normalised"])
 @pytest.mark.parametrize(("name", "validation"), [("quadratics", False), ("network", False), ("network", True)])
 def test_equals_back_propagation_task_by_task(name: str, validation: bool, kind: LossKind, order: int) -> None:
     family = FAMILIES[name]
