@@ -1,5 +1,10 @@
 """Training of update rules: loops, what they record, and how they continue after an interruption."""
 
+from l2o_theory.metatraining.comparison import Difference as Difference
+from l2o_theory.metatraining.comparison import Interval as Interval
+from l2o_theory.metatraining.comparison import level as level
+from l2o_theory.metatraining.comparison import paired_difference as paired_difference
+from l2o_theory.metatraining.comparison import student_interval as student_interval
 from l2o_theory.metatraining.curriculum import Curriculum as Curriculum
 from l2o_theory.metatraining.episode_lengths import RandomLengths as RandomLengths
 from l2o_theory.metatraining.evaluation import run_rule as run_rule
@@ -16,11 +21,15 @@ from l2o_theory.metatraining.tasks import QuadraticTasks as QuadraticTasks
 from l2o_theory.metatraining.tasks import RandomScaling as RandomScaling
 from l2o_theory.metatraining.tasks import TaskFamily as TaskFamily
 from l2o_theory.metatraining.training_record import TrainingPlan as TrainingPlan
+from l2o_theory.metatraining.tuning import Tuned as Tuned
+from l2o_theory.metatraining.tuning import tune as tune
 
 __all__ = [
     "Curriculum",
+    "Difference",
     "Draw",
     "Imitation",
+    "Interval",
     "MetaLoss",
     "MetaTrained",
     "MinibatchTasks",
@@ -31,7 +40,12 @@ __all__ = [
     "TaskFamily",
     "Teacher",
     "TrainingPlan",
+    "Tuned",
+    "level",
     "meta_train",
+    "paired_difference",
     "run_rule",
+    "student_interval",
     "train_step_size_network",
+    "tune",
 ]

@@ -6,12 +6,15 @@ from l2o_theory.problems.digits import load_digits as load_digits
 from l2o_theory.problems.double_well import DoubleWell as DoubleWell
 from l2o_theory.problems.image_files import load_cifar10 as load_cifar10
 from l2o_theory.problems.image_files import load_mnist as load_mnist
+from l2o_theory.problems.image_optimizees import IMAGE_NETWORKS as IMAGE_NETWORKS
+from l2o_theory.problems.image_optimizees import image_optimizee as image_optimizee
 from l2o_theory.problems.lasso import Lasso as Lasso
 from l2o_theory.problems.least_squares import LeastSquares as LeastSquares
 from l2o_theory.problems.logistic import LogisticRegression as LogisticRegression
 from l2o_theory.problems.network import MLP as MLP
 from l2o_theory.problems.network import ConvNet as ConvNet
 from l2o_theory.problems.network import Network as Network
+from l2o_theory.problems.normalised_conv_net import NormalisedConvNet as NormalisedConvNet
 from l2o_theory.problems.problem import Batch as Batch
 from l2o_theory.problems.problem import Constants as Constants
 from l2o_theory.problems.problem import Params as Params
@@ -24,6 +27,7 @@ from l2o_theory.problems.rosenbrock import Rosenbrock as Rosenbrock
 from l2o_theory.problems.softmax import SoftmaxRegression as SoftmaxRegression
 
 __all__ = [
+    "IMAGE_NETWORKS",
     "MLP",
     "Batch",
     "Classification",
@@ -35,6 +39,7 @@ __all__ = [
     "LeastSquares",
     "LogisticRegression",
     "Network",
+    "NormalisedConvNet",
     "Params",
     "Problem",
     "Quadratic",
@@ -42,6 +47,7 @@ __all__ = [
     "RandomQuadratics",
     "Rosenbrock",
     "SoftmaxRegression",
+    "image_optimizee",
     "least_squares_programs",
     "load_cifar10",
     "load_digits",
