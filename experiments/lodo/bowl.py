@@ -15,36 +15,37 @@ from numpy.typing import NDArray
 
 from l2o_theory.claims.discovery import load_plugin
 from l2o_theory.errors import InputError
-from l2o_theory.figures.canvas import Canvas, spread, theory
+from l2o_theory.figures.canvas import Canvas, measured, spread, theory
 from l2o_theory.figures.configuration import Configuration
 from l2o_theory.figures.experiment import Measurements, Progress
 from l2o_theory.figures.pieces import Pieces
 from l2o_theory.quasi_newton import TrackedQuadratic
 
 _beside = Path(__file__)
-_moving, _rules, _tuning, _joined, _lbfgs = (
-    load_plugin(_beside.with_name(f"{name}.py")) for name in ("moving_bowl", "elementwise", "tuning", "joined", "lbfgs")
+_moving, _rules, _tuning, _joined, _lbfgs, _table = (
+    load_plugin(_beside.with_name(f"{name}.py"))
+    for name in ("moving_bowl", "elementwise", "tuning", "joined", "lbfgs", "bowl_table")
 )
 Array = NDArray[np.float64]
 METHODS = ("Momentum", "RMSprop", "Adam", "Yogi")
+TUNED_EARLIER = ("Momentum", "RMSprop", "Adam")
 _BLOCK = 100  # steps averaged into one point of a curve
 
 
 def run(config: Configuration, out: Path, *, pieces: Pieces, progress: Progress) -> Measurements:
     """Tune and run every method, draw bowl_table, learning_curves and hessian_error."""
-    curves, tuned, errors = {}, {}, {}
+    curves, values, errors = {}, {}, {}
     stages = [*METHODS, "L-BFGS", "LODO", "small bowls", "wall time"]
     for place, name in enumerate(stages, start=1):
         if name in METHODS:
-            tuned[name] = pieces.get(
+            values[name] = pieces.get(
                 "tuned", {**_parameters(config, "tuning"), "method": name}, lambda m=name: _tune(config, m)
             )
-            found = pieces.get(
-                "followed",
-                {**_parameters(config), "method": name, "values": tuned[name]},
-                lambda m=name: {"curve": _followed(config, _rule(m, np.array(tuned[m])[None]))},
-            )
-            curves[name] = np.array(found["curve"])
+            curves[name] = _curve(config, pieces, name, values[name])
+            if name in TUNED_EARLIER:
+                again = _table.earlier(name)
+                values[again] = list(config[f"earlier.{name.lower()}"])
+                curves[again] = _curve(config, pieces, name, values[again])
         elif name == "L-BFGS":
             found = pieces.get("lbfgs", _parameters(config, "lbfgs"), lambda: {"curve": _lbfgs_curve(config)})
             curves[name] = np.array(found["curve"])
@@ -60,9 +61,18 @@ def run(config: Configuration, out: Path, *, pieces: Pieces, progress: Progress)
                 "times", {"steps": config["bowl.timed_steps"], "n": config["bowl.dimension"]}, lambda: _times(config)
             )
         progress("noisy quadratic bowl", place, len(stages))
-    rows = _rows(config, curves, tuned, times)
-    files = (*_table(config, out, rows), *_curves(config, out, curves), *_errors(config, out, errors))
-    return Measurements(_numbers(config, rows, curves, tuned, errors), files)
+    rows = _table.rows(config, TrackedQuadratic(_eigenvalues(config)), curves, values, times)
+    files = (*_table.draw(config, out, rows), *_curves(config, out, curves), *_errors(config, out, errors))
+    return Measurements(_numbers(config, rows, curves, values, errors), files)
+
+
+def _curve(config: Configuration, pieces: Pieces, method: str, values: list[float]) -> Array:
+    found = pieces.get(
+        "followed",
+        {**_parameters(config), "method": method, "values": values},
+        lambda: {"curve": _followed(config, _rule(method, np.array(values)[None]))},
+    )
+    return np.array(found["curve"])
 
 
 def _parameters(config: Configuration, *sections: str) -> dict[str, Any]:
@@ -175,106 +185,39 @@ def _times(config: Configuration) -> dict[str, float]:
     return found
 
 
-def _final(curve: Array) -> Array:
-    """Mean over the last tenth of the steps, per run."""
-    return np.asarray(curve[:, -max(1, curve.shape[1] // 10) :].mean(axis=1))
-
-
-def _rows(
-    config: Configuration, curves: dict[str, Array], tuned: dict[str, list[float]], times: dict[str, float]
-) -> list[dict[str, Any]]:
-    """The table, best first; `predicted` where the stationary loss is known exactly."""
-    task = TrackedQuadratic(_eigenvalues(config))
-    r, mu, best_ball = task.best_heavy_ball()
-    rate, best_sgd = task.best_sgd()
-    beta = config["lodo.triple"][2]
-    exact = [
-        ("Newton bound (no causal method is better)", float(task.lower_bound()), "G = 1/H, beta = 0"),
-        ("perfect LODO at its beta", float(task.learned_loss(beta)), f"G = (1+beta)/H, beta = {beta:g}"),
-        ("best heavy ball", best_ball, f"rate {r:.4f}, mu {mu:.4f}"),
-        ("best constant-rate SGD", best_sgd, f"rate {rate:.4f}"),
-    ]
-    rows: list[dict[str, Any]] = [
-        {"method": name, "loss": loss, "spread": 0.0, "kind": "exact", "settings": settings, "microseconds": np.nan}
-        for name, loss, settings in exact
-    ]
-    for name, curve in curves.items():
-        final = _final(curve)
-        if name == "LODO":
-            settings = "published: " + ", ".join(f"{value:g}" for value in config["lodo.triple"])
-        elif name == "L-BFGS":
-            settings = f"matched pair, {config['lbfgs.eta0']:g}, {config['lbfgs.tau']:g}"
-        else:
-            settings = "tuned: " + ", ".join(f"{value:.4g}" for value in tuned[name])
-        rows.append(
-            {"method": name, "loss": float(final.mean()), "spread": float(final.std()), "kind": "measured"}
-            | {"settings": settings, "microseconds": times.get(name, np.nan)}
-        )
-    return sorted(rows, key=lambda row: float(row["loss"]))
-
-
-def _table(config: Configuration, out: Path, rows: list[dict[str, Any]]) -> tuple[Path, ...]:
-    caption = [
-        f"Mean loss over the last tenth of {config['bowl.steps']} evaluations "
-        f"(L-BFGS: {config['lbfgs.steps']} steps of two, loss before the step);",
-        f"{config['bowl.runs']} runs, ± standard deviation. n = {config['bowl.dimension']}, eigenvalues 0.001 to 1, "
-        "sigma = 1. Last column: one step of the shipped optimizer,",
-        "one run, best of five timings; it depends on the machine (Yogi: where pytorch_optimizer is installed).",
-        f"Tuned: the best end of {config['tuning.draws']} runs of the published protocol, of which a single one may "
-        "stop at no momentum (Adam: a loss of 18 or more).",
-        "Momentum is the hardest to tune by it; the best heavy ball is what is possible.",
-    ]
-    heads = ("method", "loss", "settings", "µs/step")
-    with Canvas(1, 1, height=0.22 * (len(rows) + 1), seed=config["seed"], caption=caption) as canvas:
-        axes = canvas.axes[0, 0]
-        axes.set_axis_off()
-        places = (0.0, 0.43, 0.58, 0.99)
-        for line, cells in enumerate([heads, *(_cells(row) for row in rows)]):
-            height = 1 - (line + 0.5) / (len(rows) + 1)
-            strong = "bold" if line == 0 or cells[0] == "LODO" else "normal"
-            for place, cell in zip(places, cells, strict=True):
-                align = "right" if place > 0.9 else "left"
-                axes.text(place, height, cell, ha=align, va="center", weight=strong, transform=axes.transAxes)
-        table = {
-            key: [row[key] for row in rows] for key in ("method", "kind", "loss", "spread", "settings", "microseconds")
-        }
-        return canvas.save(out, "bowl_table", table)
-
-
-def _cells(row: dict[str, Any]) -> tuple[str, str, str, str]:
-    loss = f"{row['loss']:.4f} exact" if row["kind"] == "exact" else f"{row['loss']:.2f} ± {row['spread']:.2f}"
-    wall = "-" if np.isnan(row["microseconds"]) else f"{row['microseconds']:.0f}"
-    return row["method"], loss, row["settings"], wall
-
-
 def _curves(config: Configuration, out: Path, curves: dict[str, Array]) -> tuple[Path, ...]:
     task = TrackedQuadratic(_eigenvalues(config))
     caption = [
         "Mean loss over a tenth of the past, median and range of the runs; the same tasks and moves for all methods.",
-        "L-BFGS evaluates twice per step; its loss before the step is shown.",
+        "L-BFGS evaluates twice per step; its loss before the step is shown. How the others were tuned: see the table.",
     ]
     levels = {
         "Newton bound": task.lower_bound(),
-        "perfect LODO at its beta": task.learned_loss(config["lodo.triple"][2]),
-        "best heavy ball": task.best_heavy_ball()[2],
-        "best SGD": task.best_sgd()[1],
+        "perfectly learned G": task.learned_loss(config["lodo.triple"][2]),
+        "best Momentum": task.best_heavy_ball()[2],
+        "best constant SGD": task.best_sgd()[1],
     }
-    with Canvas(1, 1, height=3.2, seed=config["seed"], caption=caption) as canvas:
+    key = "Dashed: theory. Solid, dotted: measured."
+    with Canvas(1, 1, height=3.4, seed=config["seed"], caption=caption, key=key) as canvas:
         axes = canvas.axes[0, 0]
         for name, curve in curves.items():
             x = (np.arange(curve.shape[1]) + 1) * _BLOCK * (2 if name == "L-BFGS" else 1)
-            spread(axes, x, np.apply_along_axis(_smoothed, 1, curve), name, label=name)
+            smooth, method = np.apply_along_axis(_smoothed, 1, curve), _table.method(name)
+            if method == name:
+                spread(axes, x, smooth, name, label=_table.label(name))
+            else:
+                measured(axes, x, np.median(smooth, axis=0), method, label=_table.label(name), linestyle=":")
         end = max(curve.shape[1] for curve in curves.values()) * _BLOCK
         for label, level in levels.items():
             theory(axes, [_BLOCK, end], [level, level])
             side = "top" if label == "Newton bound" else "center" if level > 10 else "bottom"
             axes.annotate(label, (end, float(level)), xytext=(3, 0), textcoords="offset points", fontsize=6.5, va=side)
-        axes.set(xscale="log", xlabel="evaluations", ylabel="loss", ylim=(6, 32), xlim=(_BLOCK, 2.4 * end))
+        axes.set(xscale="log", xlabel="evaluations", ylabel="loss", ylim=(6, 34), xlim=(_BLOCK, 2.4 * end))
         axes.legend(ncols=3, loc="upper right")
         columns: dict[str, list[Any]] = {"method": [], "run": [], "evaluations": [], "loss": []}
         for name, curve in curves.items():
             for index, row in enumerate(curve):
-                columns["method"] += [name] * len(row)
+                columns["method"] += [_table.label(name)] * len(row)
                 columns["run"] += [index] * len(row)
                 columns["evaluations"] += [(k + 1) * _BLOCK * (2 if name == "L-BFGS" else 1) for k in range(len(row))]
                 columns["loss"] += row.tolist()
@@ -326,16 +269,17 @@ def _numbers(
     config: Configuration,
     rows: list[dict[str, Any]],
     curves: dict[str, Array],
-    tuned: dict[str, list[float]],
+    values: dict[str, list[float]],
     errors: dict[Any, Any],
 ) -> dict[str, float]:
     task = TrackedQuadratic(_eigenvalues(config))
-    numbers = {f"bowl.{row['method']}.loss": row["loss"] for row in rows if row["kind"] == "measured"}
-    numbers |= {f"bowl.{row['method']}.spread": row["spread"] for row in rows if row["kind"] == "measured"}
+    numbers = {f"bowl.{row['name']}.loss": row["loss"] for row in rows if row["kind"] == "measured"}
+    numbers |= {f"bowl.{row['name']}.spread": row["spread"] for row in rows if row["kind"] == "measured"}
     numbers["bowl.bound"] = float(task.lower_bound())
     numbers["bowl.least_over_bound"] = min(r["loss"] for r in rows if r["kind"] == "measured") / numbers["bowl.bound"]
-    rate, mu = tuned["Momentum"]
-    numbers["bowl.Momentum.over_formula"] = numbers["bowl.Momentum.loss"] / float(task.heavy_ball_loss(rate, mu))
+    for name in ("Momentum", _table.earlier("Momentum")):
+        exact = float(task.heavy_ball_loss(*values[name]))
+        numbers[f"bowl.{name}.over_formula"] = numbers[f"bowl.{name}.loss"] / exact
     at_30000 = curves["LODO"][:, 27_000 // _BLOCK : 30_000 // _BLOCK]
     numbers["bowl.LODO.loss_at_30000"] = float(at_30000.mean()) if at_30000.shape[1] == 3_000 // _BLOCK else np.nan
     numbers["bowl.LODO.first_100"] = float(curves["LODO"][:, 0].mean())

@@ -76,3 +76,11 @@ RULES: Mapping[str, tuple[Rule, tuple[float, ...], tuple[bool, ...]]] = {
 
 The program searches RMSprop's rho as a scale; here it is a decay, which the baseline deserves.
 """
+
+SETTINGS: Mapping[str, tuple[str, ...]] = {
+    "Momentum": ("rate", "mu"),
+    "RMSprop": ("rate", "rho", "mu"),
+    "Adam": ("rate", "beta1", "beta2"),
+    "Yogi": ("rate", "beta1", "beta2"),
+}
+"""What a table calls the parameters of each rule."""

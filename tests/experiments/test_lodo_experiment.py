@@ -6,6 +6,7 @@ import gzip
 import math
 import shutil
 import struct
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +17,7 @@ import torch
 from l2o_theory.claims.discovery import load_plugin
 from l2o_theory.errors import InputError
 from l2o_theory.figures import ExperimentResult, list_experiments, reproduce
+from l2o_theory.figures.expectation import load_expectations
 from l2o_theory.optimizers.lodo import LODO, Preconditioner
 from l2o_theory.optimizers.lodo.ablations import diagonal, global_scalar
 from l2o_theory.optimizers.lodo.stochastic_lbfgs import StochasticLBFGS
@@ -226,6 +228,36 @@ def test_the_best_of_several_tunings_is_taken(monkeypatch: pytest.MonkeyPatch) -
     with np.errstate(all="ignore"):
         assert bowl._tune(config, "Momentum") == ends[2]
         assert bowl._tune({**config, "tuning.draws": 1}, "Momentum") == ends[0]
+
+
+def test_methods_at_the_settings_of_an_earlier_tuning_lose_what_was_lost_there() -> None:
+    """The predictions themselves. Planted: Adam without momentum, at half the rate, and Momentum's rate tuned alone."""
+    bowl, moving = part("bowl"), part("moving_bowl")
+    tables = tomllib.loads((SOURCE / "config.toml").read_text())["earlier"]
+    predicted = {e.quantity: e.range for e in load_expectations(SOURCE / "expected.toml")}
+
+    def as_predicted(name: str, values: list[float], steps: int = 10_000) -> bool:
+        bowls = moving.Bowls(8, moving.eigenvalues(100), 0)
+        loss = moving.last_tenth(bowls.follow(steps, bowl._rule(name, np.array(values)[None]))).mean()
+        low, high = predicted[f"bowl.{bowl._table.earlier(name)}.loss"]
+        return bool(low <= loss <= high)
+
+    for name in bowl.TUNED_EARLIER:
+        assert as_predicted(name, tables[name.lower()]), name
+    rate, first, second = tables["adam"]
+    assert not as_predicted("Adam", [rate, 0.0, second], 2000)  # 33 instead of 15.5
+    assert not as_predicted("Adam", [rate / 2, first, second], 2000)  # 19
+    assert not as_predicted("Momentum", [tables["momentum"][0], 0.0], 2000)
+
+
+def test_the_table_names_methods_and_settings() -> None:
+    table = part("bowl_table")
+    again = table.earlier("Adam")
+    assert (table.method(again), table.method("Adam")) == ("Adam", "Adam")
+    named = [table.label(name) for name in ("Adam", again, "LODO", "L-BFGS")]
+    assert named == ["Adam, tuned here", "Adam, tuned in an earlier run", "LODO, published settings", "L-BFGS"]
+    wanted = "rate 1.235, beta2 0.999988"  # a decay keeps the digits that count: two of what it lacks to 1
+    assert table._named(("rate", "beta2"), (1.23456, 0.9999881)) == wanted
 
 
 def test_tuning_finds_a_known_optimum() -> None:

@@ -34,13 +34,20 @@ def meta_optimizer_of(name: str, rate: float, weights: Tensor, betas: tuple[floa
     raise InputError(f"meta_optimizer must be 'adam' or 'sgd', got {name!r}")
 
 
-def _check_alone(preconditioner: Any, others: dict[str, Any]) -> None:
-    """Raise InputError if it is none, or if others would have been passed over in silence."""
+def _check_agrees(preconditioner: Any, given: dict[str, Any]) -> None:
+    """Raise InputError if it is none, or has another value of what is given beside it."""
     if not isinstance(preconditioner, Preconditioner):
         raise InputError(f"preconditioner must be a Preconditioner, got {type(preconditioner).__name__}")
-    given = [name for name, value in others.items() if value is not None]
-    if given:
-        raise InputError(f"preconditioner brings its own {', '.join(given)}: pass either it or them")
+    own = {name: getattr(preconditioner, name) for name, value in given.items() if value is not None}
+    for name, value in own.items():
+        wanted = given[name]
+        if isinstance(value, Tensor):
+            same = isinstance(wanted, Tensor) and torch.equal(value, wanted.to(value))
+            said = f"{name} other than those given"
+        else:
+            same, said = value == wanted, f"{name} {value}, got {name}={wanted!r}"
+        if not same:
+            raise InputError(f"preconditioner has {said}; leave {name} out, or make the preconditioner with it")
 
 
 class LODO(PreconditionedOptimizer):
@@ -83,8 +90,8 @@ class LODO(PreconditionedOptimizer):
         nonfinite: "raise" or "skip": what to do with a step whose gradient is NaN or infinite. Nothing changes then.
         dtype: of G and its memory; None is the widest of the parameters', float32 at least. The authors' program has
             float64 throughout.
-        preconditioner: one of your own making instead of all these; it is changed in place. Its alpha0 gives way to
-            `alpha0`.
+        preconditioner: one of your own making; it is changed in place. Its alpha0 gives way to `alpha0`, depth,
+            block_size, permutations, blocks and dtype may be left out or must be its own, nothing is left to draw.
         engine: "native", compiled C on the CPU; "tensors", any device; "auto", the first of them that can be had.
 
     Raises:
@@ -120,7 +127,7 @@ class LODO(PreconditionedOptimizer):
         settings = {"lr": lr, "weight_decay": weight_decay, "alpha0": alpha0, "meta_lr": meta_lr, "beta": beta}
         if preconditioner is not None:
             parts = {"depth": depth, "block_size": block_size, "permutations": permutations, "blocks": blocks}
-            _check_alone(preconditioner, {**parts, "generator": generator, "dtype": dtype})
+            _check_agrees(preconditioner, {**parts, "dtype": dtype})
             blocks = preconditioner.blocks
         if dtype is None and blocks is not None:
             dtype = blocks.dtype

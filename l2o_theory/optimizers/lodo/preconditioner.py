@@ -92,6 +92,11 @@ class Preconditioner:
         return self.shape.block_size
 
     @property
+    def dtype(self) -> torch.dtype:
+        """Of the blocks."""
+        return self._blocks.dtype
+
+    @property
     def lines(self) -> int:
         """nt, the length of the padded vectors."""
         return self.shape.lines

@@ -85,6 +85,15 @@ def test_blocks_and_permutations_can_be_given_without_a_preconditioner() -> None
     assert not torch.equal(optimizer.preconditioner.blocks, given)
 
 
+def test_what_agrees_with_a_preconditioner_may_stand_beside_it() -> None:
+    own, parameters = preconditioner(), split()
+    theirs = {"depth": DEPTH, "block_size": SIZE, "permutations": own.permutations.int(), "blocks": own.blocks.clone()}
+    generator = torch.Generator().manual_seed(0)
+    optimizer = LODO(parameters, **SETTINGS, preconditioner=own, **theirs, dtype=torch.float64, generator=generator)
+    assert optimizer.preconditioner is own
+    assert distance(fast(parameters, optimizer), slow(**SETTINGS)) < TOLERANCE["adam"]
+
+
 def run(optimizer: LODO, parameters: list[Parameter], centres: list[Tensor] = CENTRES) -> list[Tensor]:
     return fast(parameters, optimizer, centres)
 
