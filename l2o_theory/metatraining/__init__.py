@@ -15,6 +15,7 @@ from l2o_theory.metatraining.meta_training import MetaTrained as MetaTrained
 from l2o_theory.metatraining.meta_training import meta_train as meta_train
 from l2o_theory.metatraining.recipe import Recipe as Recipe
 from l2o_theory.metatraining.step_size_training import train_step_size_network as train_step_size_network
+from l2o_theory.metatraining.subset_tasks import SubsetTasks as SubsetTasks
 from l2o_theory.metatraining.tasks import Draw as Draw
 from l2o_theory.metatraining.tasks import MinibatchTasks as MinibatchTasks
 from l2o_theory.metatraining.tasks import QuadraticTasks as QuadraticTasks
@@ -37,6 +38,7 @@ __all__ = [
     "RandomLengths",
     "RandomScaling",
     "Recipe",
+    "SubsetTasks",
     "TaskFamily",
     "Teacher",
     "TrainingPlan",

@@ -22,7 +22,7 @@ from l2o_theory.metagradients.objective import Batches
 from l2o_theory.metagradients.reverse import collected
 from l2o_theory.metagradients.trajectory import as_leaves
 from l2o_theory.metatraining.meta_loss import MetaLoss
-from l2o_theory.optimizers.rule import State, UpdateRule
+from l2o_theory.optimizers.rule import State, TasksRule, UpdateRule
 from l2o_theory.problems.problem import Batch, Params, Problem
 from l2o_theory.problems.trees import detached, dot, mapped, tensors
 
@@ -34,9 +34,12 @@ def started(rule: UpdateRule, params: Params) -> State:
 
 
 def stepped(rule: UpdateRule, params: Params, gradients: Params, state: State, meta: Params) -> tuple[Params, State]:
-    """One step of every task. A rule that treats each coordinate alone takes all tasks for one long iterate."""
+    """One step of every task. A rule that treats each coordinate alone takes all tasks for one long iterate, one with
+    `update_tasks` steps all tasks itself, for others there is vmap."""
     if _is_coordinatewise(rule):
         return rule.update(params, gradients, state, meta)
+    if isinstance(rule, TasksRule):
+        return rule.update_tasks(params, gradients, state, meta)
     moved: tuple[Params, State] = vmap(lambda x, g, h: rule.update(x, g, h, meta))(params, gradients, state)
     return moved
 

@@ -8,6 +8,7 @@ from l2o_theory.problems.image_files import load_cifar10 as load_cifar10
 from l2o_theory.problems.image_files import load_mnist as load_mnist
 from l2o_theory.problems.image_optimizees import IMAGE_NETWORKS as IMAGE_NETWORKS
 from l2o_theory.problems.image_optimizees import image_optimizee as image_optimizee
+from l2o_theory.problems.label_noise import with_label_noise as with_label_noise
 from l2o_theory.problems.lasso import Lasso as Lasso
 from l2o_theory.problems.least_squares import LeastSquares as LeastSquares
 from l2o_theory.problems.logistic import LogisticRegression as LogisticRegression
@@ -52,4 +53,5 @@ __all__ = [
     "load_cifar10",
     "load_digits",
     "load_mnist",
+    "with_label_noise",
 ]

@@ -131,15 +131,17 @@ def test_planted_faults_are_seen() -> None:
 
 
 class OneTaskAtATime:
-    """The same rule, not marked as coordinatewise: stepped by vmap."""
+    """The same rule, marked as nothing: stepped by vmap."""
 
     def __init__(self, rule: UpdateRule) -> None:
         self.init, self.update = rule.init, rule.update
 
 
-@pytest.mark.parametrize("rule", [LSTMRule(hidden=4), RNNprop(), Adam()], ids=lambda rule: type(rule).__name__)
+@pytest.mark.parametrize(
+    "rule", [LSTMRule(hidden=4), RNNprop(), Adam(), MLPOptimizer()], ids=lambda r: type(r).__name__
+)
 @pytest.mark.parametrize("name", ["quadratics", "network"])
-def test_coordinatewise_rules_are_stepped_as_one_long_iterate(rule: UpdateRule, name: str) -> None:
+def test_rules_that_step_all_tasks_at_once_give_what_vmap_does(rule: UpdateRule, name: str) -> None:
     family = FAMILIES[name]
     draw = family.draw(TASKS, 3, torch.Generator().manual_seed(1))
     meta = rule.meta(0.1) if isinstance(rule, Adam) else rule.meta(torch.Generator().manual_seed(3))

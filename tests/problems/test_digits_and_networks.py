@@ -55,6 +55,18 @@ def test_the_perceptron_is_that_of_torch() -> None:
     assert loss.item() == pytest.approx(torch.nn.CrossEntropyLoss()(expected, data.labels).item(), rel=1e-12)
 
 
+def test_gain_scales_weights_and_biases_by_their_first_dimension() -> None:
+    """N(0, 1.2^2/400) for both tensors: the weight has 400 inputs, the bias 400 entries."""
+    scaled = MLP((400, 400), "relu", gain=1.2).init(torch.Generator().manual_seed(0))
+    unit = MLP((400, 400), "relu", std=1.0).init(torch.Generator().manual_seed(0))
+    wide = MLP((2, 400), "relu", gain=1.2).init(torch.Generator().manual_seed(0))
+    for name, weight in scaled.items():
+        torch.testing.assert_close(weight, unit[name] * 0.06, rtol=1e-14, atol=0)  # one product
+    assert wide["weight1"].std() > 10 * wide["bias1"].std()  # 1.2/sqrt(2) against .06; planted: one scale for both
+    with pytest.raises(InputError, match="std or gain"):
+        MLP((2, 2), std=1.0, gain=1.0)
+
+
 def test_the_convolutional_net_is_that_of_torch() -> None:
     network = ConvNet((1, 3, 5), side=8, classes=10, std=0.3)
     params = network.init(torch.Generator().manual_seed(0))

@@ -24,7 +24,7 @@ from l2o_theory.errors import InputError
 from l2o_theory.optimizers.hyperparameters import counter, zeros
 from l2o_theory.optimizers.rule import State
 from l2o_theory.problems.problem import Params
-from l2o_theory.problems.trees import mapped
+from l2o_theory.problems.trees import mapped, tensors
 
 DECAYS = (0.5, 0.9, 0.99, 0.999, 0.9999)
 TIME_SCALES = (3, 10, 30, 100, 300, 1000, 3000, 10000, 300000)
@@ -59,40 +59,76 @@ class MLPOptimizer:
         }
 
     def init(self, params: Params) -> State:
-        """{"mean": 0, "square": 0, "step": 0}; the averages have the five decays as their last axis."""
-        start = mapped(lambda x: torch.zeros((*x.shape, len(DECAYS)), dtype=x.dtype, device=x.device), zeros(params))
-        return {"mean": start, "square": mapped(torch.clone, start), "step": counter(params)}
+        """{"mean": 0, "square": 0, "step": 0}; averages of shape (5, p) over the p entries of all tensors in turn."""
+        flat = torch.cat([leaf.reshape(-1) for leaf in tensors(zeros(params))])
+        start = flat.expand(len(DECAYS), -1).clone()
+        return {"mean": start, "square": start.clone(), "step": counter(params)}
 
     def update(self, params: Params, grads: Params, state: State, meta: Params) -> tuple[Params, State]:
         """One step of all tensors; coordinates share the network, features are normalised tensor by tensor."""
+        alone = mapped(lambda leaf: leaf.unsqueeze(0), (params, grads, state))
+        moved: tuple[Params, State] = mapped(lambda leaf: leaf.squeeze(0), self.update_tasks(*alone, meta))
+        return moved
+
+    def update_tasks(self, params: Params, grads: Params, state: State, meta: Params) -> tuple[Params, State]:
+        """`update` of many tasks, along the first axis of every tensor: what vmap gives, in one matrix product."""
         if not isinstance(meta, dict):
             raise InputError(f"meta must be the dict of weights from meta(generator), got {type(meta).__name__}")
+        x, g = _flat(params), _flat(grads)
+        sizes = [leaf[0].numel() for leaf in tensors(params)]
         step = state["step"] + 1
-        mean = mapped(lambda old, g: _averaged(old, g), state["mean"], grads)
-        square = mapped(lambda old, g: _averaged(old, g * g), state["square"], grads)
-        moved = mapped(lambda x, g, m, s: x - _step(features(x, g, m, s, step), meta), params, grads, mean, square)
+        mean, square = _averaged(state["mean"], g), _averaged(state["square"], g * g)
+        own = _normalised(x, sizes)
+        told = _normalised(_raw(g, mean, square), sizes)
+        pieces = iter(_split(x - _step(own, told, _times(step), meta), sizes))
+        moved = mapped(lambda leaf: next(pieces).reshape(leaf.shape), params)
         return moved, {"mean": mean, "square": square, "step": step}
 
 
-def features(x: Tensor, g: Tensor, mean: Tensor, square: Tensor, step: Tensor) -> Tensor:
-    """The 31 numbers per coordinate, shape (*x.shape, 31)."""
-    inverse = (square + _ROOT).rsqrt()
-    own = torch.cat([g.unsqueeze(-1), mean, square, inverse, mean * inverse, x.unsqueeze(-1)], dim=-1)
-    across = tuple(range(x.ndim))
-    spread = own.square().mean(dim=across, keepdim=True) if across else own.square()
-    scales = torch.tensor(TIME_SCALES, dtype=x.dtype, device=x.device)
-    times = torch.tanh(step / scales - 1).expand(*x.shape, len(TIME_SCALES))
-    return torch.cat([own * (_SPREAD + spread).rsqrt(), times], dim=-1)
+def _normalised(rows: Tensor, sizes: list[int]) -> Tensor:
+    """(..., p) rows over the entries of all tensors in turn, divided by (1e-5 + mean square over the tensor)^(1/2)."""
+    parts = _split(rows, sizes)
+    return torch.cat([part * (_SPREAD + part.square().mean(-1, keepdim=True)).rsqrt() for part in parts], dim=-1)
+
+
+def _split(rows: Tensor, sizes: list[int]) -> tuple[Tensor, ...]:
+    """Along the last axis, tensor by tensor."""
+    parts: tuple[Tensor, ...] = torch.split(rows, sizes, dim=-1)
+    return parts
+
+
+def _flat(params: Params) -> Tensor:
+    """(tasks, p)."""
+    return torch.cat([leaf.flatten(1) if leaf.ndim > 1 else leaf.unsqueeze(1) for leaf in tensors(params)], dim=1)
 
 
 def _averaged(old: Tensor, new: Tensor) -> Tensor:
-    """The five running averages, the decays on the last axis."""
-    decays = torch.tensor(DECAYS, dtype=old.dtype, device=old.device)
-    return decays * old + (1 - decays) * new.unsqueeze(-1)
+    """The five running averages, (tasks, 5, p)."""
+    decays = torch.tensor(DECAYS, dtype=old.dtype, device=old.device).unsqueeze(1)
+    return decays * old + (1 - decays) * new.unsqueeze(1)
 
 
-def _step(inputs: Tensor, weights: dict[str, Tensor]) -> Tensor:
-    """0.001 o_1 exp(0.001 o_2), shape of the parameter."""
-    hidden = torch.relu(inputs @ weights["hidden_weight"] + weights["hidden_bias"])
-    direction, size = (hidden @ weights["output_weight"] + weights["output_bias"]).unbind(-1)
-    return _SCALE * direction * torch.exp(_SCALE * size)
+def _raw(g: Tensor, mean: Tensor, square: Tensor) -> Tensor:
+    """g, E[g], E[g^2], (E[g^2] + 1e-6)^(-1/2), E[g] times that: (21, tasks, p), the feature first."""
+    inverse = (square + _ROOT).rsqrt()
+    return torch.cat([g.unsqueeze(0), *[part.transpose(0, 1) for part in (mean, square, inverse, mean * inverse)]])
+
+
+def _times(step: Tensor) -> Tensor:
+    """tanh(t/k - 1), shape (9, tasks)."""
+    scales = torch.tensor(TIME_SCALES, dtype=step.dtype, device=step.device).unsqueeze(1)
+    return torch.tanh(step / scales - 1)
+
+
+def _step(own: Tensor, told: Tensor, times: Tensor, weights: dict[str, Tensor]) -> Tensor:
+    """0.001 o_1 exp(0.001 o_2), shape (tasks, p), from features of x, of the gradients, and of time.
+
+    The first layer is taken apart: the features of the gradients are constants of meta-training with inner gradients
+    held constant, so that back-propagation goes through x alone; time is the same for all entries and enters the bias.
+    """
+    matrix, told, count = weights["hidden_weight"].T, told.flatten(1), len(told)
+    bias = matrix[:, count + 1 :] @ times + weights["hidden_bias"].unsqueeze(1)
+    start = bias.unsqueeze(2) + matrix[:, count, None, None] * own
+    hidden = torch.relu(torch.addmm(start.flatten(1), matrix[:, :count], told))
+    direction, size = torch.addmm(weights["output_bias"].unsqueeze(1), weights["output_weight"].T, hidden)
+    return torch.reshape(_SCALE * direction * torch.exp(_SCALE * size), own.shape)
