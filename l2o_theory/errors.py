@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class L2OTheoryError(Exception):
     """Base of every error this package raises on purpose; the command line prints its text and exits with 2."""
+
+
+def near_misses(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
+    """What to write instead of an unknown name: up to three near misses, else `otherwise` or everything known.
+
+    Example:
+        >>> near_misses("rnprop", ["l2o_dm", "rnnprop"]), near_misses("x", ["l2o_dm", "rnnprop"])
+        ('did you mean rnnprop?', 'known are l2o_dm, rnnprop')
+    """
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return f"did you mean {', '.join(close)}?" if close else otherwise or f"known are {', '.join(names) or 'none'}"
 
 
 class InputError(L2OTheoryError, ValueError):

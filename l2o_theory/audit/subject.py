@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 from l2o_theory.claims.discovery import load_plugin
-from l2o_theory.errors import InputError
+from l2o_theory.errors import InputError, near_misses
 from l2o_theory.optimizers.rule import UpdateRule
 from l2o_theory.problems.problem import Params
 from l2o_theory.problems.trees import mapped, tensors
@@ -55,8 +54,7 @@ def load_object(text: str, what: str, known: Mapping[str, Any]) -> Any:
     if not colon:
         if text in known:
             return known[text]
-        near = difflib.get_close_matches(text, known, n=3, cutoff=0.5)
-        hint = f"did you mean {', '.join(near)}?" if near else f"built in are {', '.join(known)}"
+        hint = near_misses(text, known, f"built in are {', '.join(known)}.")
         raise InputError(f"no {what} {text!r}; {hint} Your own is FILE.py:NAME")
     module = load_plugin(Path(file))
     if not hasattr(module, name):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import hashlib
 import importlib.util
@@ -15,7 +14,7 @@ from types import ModuleType
 from typing import Literal
 
 from l2o_theory.claims.claim import Claim
-from l2o_theory.errors import ClaimError, L2OTheoryError
+from l2o_theory.errors import ClaimError, L2OTheoryError, near_misses
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -97,8 +96,7 @@ def select(book: ClaimBook, patterns: Iterable[str]) -> list[Claim]:
     for pattern in patterns:
         matches = [i for i in book.claims if fnmatch.fnmatchcase(i, pattern) or i.startswith(pattern.rstrip("/") + "/")]
         if not matches:
-            near = difflib.get_close_matches(pattern, book.claims, n=3, cutoff=0.5)
-            hint = f"did you mean {', '.join(near)}?" if near else "see `l2o-theory list`"
+            hint = near_misses(pattern, book.claims, "see `l2o-theory list`")
             raise ClaimError(f"no claim matches {pattern!r}; {hint}")
         chosen |= {name: book.claims[name] for name in matches}
     return list((chosen if patterns else book.claims).values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from l2o_theory.errors import InputError
+from l2o_theory.errors import InputError, near_misses
 from l2o_theory.rigor.rationals import parse_rational
 
 Configuration = Mapping[str, Any]
@@ -102,7 +101,5 @@ def _flat(table: Any, declared: Mapping[str, Parameter], path: Path, prefix: str
         elif name in declared:
             leaves[name] = value
         else:
-            near = difflib.get_close_matches(name, declared, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(declared)}"
-            raise InputError(f"{path}: unknown parameter {name}; {hint}")
+            raise InputError(f"{path}: unknown parameter {name}; {near_misses(name, declared)}")
     return leaves

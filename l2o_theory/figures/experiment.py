@@ -10,7 +10,6 @@ after each piece, and returns the numbers that expected.toml speaks of.
 
 from __future__ import annotations
 
-import difflib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -21,7 +20,7 @@ from typing import Any
 
 from l2o_theory import __version__
 from l2o_theory.claims.discovery import load_plugin, plugin_folder
-from l2o_theory.errors import ClaimError, InputError
+from l2o_theory.errors import ClaimError, InputError, near_misses
 from l2o_theory.figures.configuration import load_configuration
 from l2o_theory.figures.expectation import Comparison, Outcome, compare, load_expectations
 from l2o_theory.figures.pieces import Pieces, fingerprint, versions
@@ -144,8 +143,7 @@ def _find(name: str) -> Path:
     path = Path(name)
     if (path / "run.py").is_file():
         return path.resolve()
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {', '.join(near)}?" if near else f"known are {', '.join(known)}, or give a folder with run.py"
+    hint = near_misses(name, known, f"known are {', '.join(known)}, or give a folder with run.py")
     raise InputError(f"no experiment {name!r}; {hint}")
 
 

@@ -1,8 +1,8 @@
 """Derivatives of what an optimizer achieves in its own parameters: exact, truncated, first-order, sampled.
 
 Every estimator is called the same way, estimator(rule, problem, meta, steps, start=..., objective=..., batches=...),
-and returns a MetaGradient that says what it estimates. All but `implicit` and `Sweep` run inside torch.func.vmap, over
-tasks or seeds. With N steps, windows of K, P entries of phi, n samples:
+and returns a MetaGradient that says what it estimates. All but `implicit`, `Sweep` and `EvolutionEpisode` run inside
+torch.func.vmap, over tasks or seeds. With N steps, windows of K, P entries of phi, n samples:
 
     reverse          the derivative                                memory N
     checkpointed     the derivative                                memory sqrt(N), a second unroll
@@ -17,6 +17,7 @@ tasks or seeds. With N steps, windows of K, P entries of phi, n samples:
     es               gradient of the smoothed objective            noisy, memory n
     antithetic_es    the same in pairs                             less noisy, memory n
     pes              the same, perturbed window by window          noisy, memory n
+    EvolutionEpisode both, phi may change in between               noisy, memory n
 
 Which to use: `reverse`; where memory is short, `checkpointed`, or `forward` for a handful of entries of phi; for many
 tasks again and again, one `Sweep`, compiled if there is a C++ compiler; to train weights window by window, `Episode`;
@@ -38,6 +39,8 @@ from l2o_theory.metagradients.objective import Batches as Batches
 from l2o_theory.metagradients.objective import MetaObjective as MetaObjective
 from l2o_theory.metagradients.online import Carry as Carry
 from l2o_theory.metagradients.online import Episode as Episode
+from l2o_theory.metagradients.online_evolution import EvolutionEpisode as EvolutionEpisode
+from l2o_theory.metagradients.online_evolution import Population as Population
 from l2o_theory.metagradients.renormalised import log_renormalised as log_renormalised
 from l2o_theory.metagradients.reverse import detached_params as detached_params
 from l2o_theory.metagradients.reverse import first_order as first_order
@@ -52,9 +55,11 @@ __all__ = [
     "Carry",
     "Diagnostics",
     "Episode",
+    "EvolutionEpisode",
     "MetaGradient",
     "MetaObjective",
     "Moments",
+    "Population",
     "Sweep",
     "Trajectory",
     "antithetic_es",

@@ -8,12 +8,18 @@ from l2o_theory.metatraining.comparison import student_interval as student_inter
 from l2o_theory.metatraining.curriculum import Curriculum as Curriculum
 from l2o_theory.metatraining.episode_lengths import RandomLengths as RandomLengths
 from l2o_theory.metatraining.evaluation import run_rule as run_rule
+from l2o_theory.metatraining.evolution import Evolution as Evolution
 from l2o_theory.metatraining.imitation import Imitation as Imitation
 from l2o_theory.metatraining.imitation import Teacher as Teacher
 from l2o_theory.metatraining.meta_loss import MetaLoss as MetaLoss
 from l2o_theory.metatraining.meta_training import MetaTrained as MetaTrained
 from l2o_theory.metatraining.meta_training import meta_train as meta_train
+from l2o_theory.metatraining.observer import Judgement as Judgement
+from l2o_theory.metatraining.observer import MetaUpdate as MetaUpdate
+from l2o_theory.metatraining.observer import Observer as Observer
 from l2o_theory.metatraining.recipe import Recipe as Recipe
+from l2o_theory.metatraining.recipe_file import Setup as Setup
+from l2o_theory.metatraining.recipe_file import load_recipe as load_recipe
 from l2o_theory.metatraining.step_size_training import train_step_size_network as train_step_size_network
 from l2o_theory.metatraining.subset_tasks import SubsetTasks as SubsetTasks
 from l2o_theory.metatraining.tasks import Draw as Draw
@@ -29,21 +35,27 @@ __all__ = [
     "Curriculum",
     "Difference",
     "Draw",
+    "Evolution",
     "Imitation",
     "Interval",
+    "Judgement",
     "MetaLoss",
     "MetaTrained",
+    "MetaUpdate",
     "MinibatchTasks",
+    "Observer",
     "QuadraticTasks",
     "RandomLengths",
     "RandomScaling",
     "Recipe",
+    "Setup",
     "SubsetTasks",
     "TaskFamily",
     "Teacher",
     "TrainingPlan",
     "Tuned",
     "level",
+    "load_recipe",
     "meta_train",
     "paired_difference",
     "run_rule",

@@ -2,38 +2,60 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import pickle
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from l2o_theory.errors import InputError, StoreError
-from l2o_theory.problems.trees import leaves, tensors
+from l2o_theory.problems.trees import leaves
 from l2o_theory.store.atomic import write_atomically
 
-_FORMAT = 1
+_FORMAT = 2
+_SHORT = 80  # characters of a part that a message repeats; digests and longer texts say nothing to a reader
+
+
+def printed(part: object) -> str:
+    """As repr, without addresses in memory: the same in every process."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(part))
 
 
 def digest(*parts: object) -> str:
-    """Key of everything that determines a run: texts and numbers as they print, tensors by their bytes."""
+    """Key of everything that determines a run: tensors by their bytes, dataclasses field by field, else as printed."""
     key = hashlib.sha256()
     for part in leaves(parts):
-        key.update(repr(part).encode() if not tensors(part) else part.detach().cpu().contiguous().numpy().tobytes())
+        if isinstance(part, Tensor):
+            key.update(f"{part.dtype} {tuple(part.shape)}".encode())
+            key.update(part.detach().cpu().contiguous().numpy().tobytes())
+        elif dataclasses.is_dataclass(part) and not isinstance(part, type):
+            inner = [getattr(part, entry.name) for entry in dataclasses.fields(part)]
+            key.update(f"{type(part).__name__} {digest(*inner)}".encode())
+        else:
+            key.update(printed(part).encode())
         key.update(b"\0")
     return key.hexdigest()
 
 
-def save_checkpoint(path: Path, key: str, state: dict[str, Any]) -> None:
+def save_checkpoint(path: Path, identity: Mapping[str, str], state: dict[str, Any]) -> None:
     """Write whole or not at all.
+
+    Args:
+        path: the file; its folder is made if need be.
+        identity: all that decides the numbers of the run, in named parts.
+        state: what to continue from.
 
     Raises:
         StoreError: the folder is missing, read-only or full.
     """
     content = io.BytesIO()
-    torch.save({"format": _FORMAT, "key": key, "state": state}, content)
+    torch.save({"format": _FORMAT, "identity": dict(identity), "state": state}, content)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -41,20 +63,33 @@ def save_checkpoint(path: Path, key: str, state: dict[str, Any]) -> None:
     write_atomically(path, content.getvalue())
 
 
-def load_checkpoint(path: Path, key: str) -> dict[str, Any] | None:
+def load_checkpoint(path: Path, identity: Mapping[str, str]) -> dict[str, Any] | None:
     """The saved state, or None if there is no such file.
 
     Raises:
-        InputError: the checkpoint belongs to another network, problem or plan.
-        StoreError: it cannot be read.
+        InputError: the checkpoint belongs to another run; the message says in which parts it differs.
+        StoreError: it is truncated, of another version, or cannot be read.
     """
     if not path.exists():
         return None
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")
-        found, state = content["key"], content["state"]
+        written, found, state = content["format"], content["identity"], content["state"]
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
         raise StoreError(f"cannot read the checkpoint {path}: {error}; delete it to start over") from None
-    if found != key or content["format"] != _FORMAT:
-        raise InputError(f"{path} continues another run (network, problem or plan differ); give another file")
+    if written != _FORMAT:
+        raise StoreError(f"the checkpoint {path} is of another version of l2o-theory; delete it to start over")
+    if found != dict(identity):
+        raise InputError(f"{path} continues another run: {_differences(found, identity)}; give another file")
     return dict(state)
+
+
+def _differences(found: Mapping[str, str], wanted: Mapping[str, str]) -> str:
+    """In words, for every part that differs: what was, and what is."""
+    told = []
+    for name in dict.fromkeys([*found, *wanted]):
+        before, now = found.get(name, "none"), wanted.get(name, "none")
+        if before != now:
+            is_short = max(len(before), len(now)) <= _SHORT and not re.fullmatch("[0-9a-f]{64}", before)
+            told.append(f"{name} {before} there, {now} here" if is_short else f"other {name}")
+    return ", ".join(told)

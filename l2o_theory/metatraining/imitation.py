@@ -49,7 +49,10 @@ class Imitation:
 
     def __post_init__(self) -> None:
         if not self.teachers or not self.probability or not all(0 <= p <= 1 for p in self.probability):
-            raise InputError(f"wanted teachers and probabilities in [0, 1], got {self.probability} for {self.teachers}")
+            raise InputError(
+                f"wanted teachers and probabilities in [0, 1], one per stage, got {len(self.teachers)} teachers and "
+                f"{self.probability}"
+            )
 
     def share(self, stage: int) -> float:
         """The probability in this stage."""

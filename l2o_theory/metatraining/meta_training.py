@@ -8,8 +8,9 @@ Source of the procedure: the released code of Chen et al., NeurIPS 2020, arXiv 2
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +19,21 @@ import torch
 from torch import Generator, Tensor
 
 from l2o_theory.errors import InputError
-from l2o_theory.metatraining.checkpoint import digest, load_checkpoint, save_checkpoint
-from l2o_theory.metatraining.curriculum import Decision, Position
+from l2o_theory.metatraining.checkpoint import digest, load_checkpoint, printed, save_checkpoint
+from l2o_theory.metatraining.episodes import Episode, Lessons, begin_descent
 from l2o_theory.metatraining.evaluation import run_rule
-from l2o_theory.metatraining.imitation import Imitation, begin_lesson, imitate
+from l2o_theory.metatraining.observer import Judgement, Lesson, MetaUpdate, Observer
 from l2o_theory.metatraining.recipe import Recipe
-from l2o_theory.metatraining.tasks import Draw, TaskFamily
-from l2o_theory.metatraining.window import advance, begin
+from l2o_theory.metatraining.tasks import TaskFamily
+from l2o_theory.metatraining.training_state import TrainingState
 from l2o_theory.optimizers.rule import UpdateRule
-from l2o_theory.problems.trees import detached, squared_norm, tensors
+from l2o_theory.problems.trees import detached, squared_norm
 
 Progress = Callable[[int, int], None]
 """Called with (meta-updates done, meta-updates in all)."""
 
-_PURPOSES = ("kind", "episode", "evaluation", "lengths")  # streams of random numbers, one per purpose and index
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """One evaluation: after which epoch and meta-update, in which stage, the loss, and what followed."""
-
-    epoch: int
-    updates: int
-    stage: int
-    loss: float
-    decision: Decision
+_PURPOSES = ("kind", "episode", "evaluation", "lengths", "perturbations")  # one stream per purpose and index
+_PATIENCE = 30.0  # seconds of work that a kill may cost, where epochs are long
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,21 +55,6 @@ class MetaTrained:
     skipped: int
 
 
-@dataclass
-class _State:
-    weights: dict[str, Tensor]
-    best: dict[str, Tensor]
-    memory: Any
-    imitation_memory: Any
-    position: Position = field(default_factory=Position)
-    epoch: int = 0
-    updates: int = 0
-    evaluations: int = 0
-    skipped: int = 0
-    is_over: bool = False
-    judgements: list[Judgement] = field(default_factory=list)
-
-
 def stream(seed: int, purpose: str, index: int) -> Generator:
     """Random numbers of one purpose and index: a resumed run draws what an undisturbed one does."""
     words = np.random.SeedSequence([seed, _PURPOSES.index(purpose), index]).generate_state(2)
@@ -95,6 +71,7 @@ def meta_train(
     checkpoint: Path | None = None,
     checkpoint_every: int = 10,
     progress: Progress | None = None,
+    observers: Sequence[Observer] = (),
 ) -> MetaTrained:
     """Train from `weights`; with `checkpoint`, continue what that file holds, to the same numbers.
 
@@ -104,149 +81,145 @@ def meta_train(
         weights: phi to start from, such as rule.meta(generator).
         recipe: how.
         seed: of everything random.
-        checkpoint: a file, written every `checkpoint_every` epochs, whole or not at all.
-        checkpoint_every: epochs between two writes.
+        checkpoint: a file, written whole or not at all, every `checkpoint_every` epochs and at least twice a minute
+            unless a single epoch takes longer.
+        checkpoint_every: epochs between two writes, at most.
         progress: told after each epoch.
+        observers: told of every meta-update and evaluation.
 
     Raises:
         InputError: too many meta-gradients that are not finite, a teacher that diverges, a loss on data that the
             family lacks, or a checkpoint of another run.
         StoreError: a checkpoint that cannot be read or written.
     """
-    key = digest(weights, repr(rule), recipe.description, repr(family), seed)
-    state = _fresh(weights, recipe)
-    if checkpoint is not None and (saved := load_checkpoint(checkpoint, key)) is not None:
-        state = _restored(saved)
-    while not state.is_over and state.updates < recipe.updates:
-        _epoch(state, rule, family, recipe, seed)
-        if checkpoint is not None and (state.epoch % checkpoint_every == 0 or _finished(state, recipe)):
-            save_checkpoint(checkpoint, key, _saved(state))
+    identity = _identity(rule, family, weights, recipe, seed)
+    state = TrainingState.fresh(weights, recipe)
+    if checkpoint is not None and (saved := load_checkpoint(checkpoint, identity)) is not None:
+        state = TrainingState.restored(saved, next(iter(weights.values())).device)
+    run = _Run(rule, family, recipe, seed, state, observers)
+    for observer in observers:
+        observer.begin(state.updates)
+    written = time.monotonic()
+    while not run.is_finished:
+        run.epoch()
+        is_due = state.epoch % checkpoint_every == 0 or time.monotonic() - written > _PATIENCE
+        if checkpoint is not None and (is_due or run.is_finished):
+            for observer in observers:
+                observer.flush()
+            save_checkpoint(checkpoint, identity, state.saved())
+            written = time.monotonic()
         if progress is not None:
             progress(state.updates, recipe.updates)
-    result = state.best if any(j.decision == "keep" for j in state.judgements) else state.weights
-    return MetaTrained(result, tuple(state.judgements), state.updates, state.position.stage, state.skipped)
+    return MetaTrained(state.result, tuple(state.judgements), state.updates, state.position.stage, state.skipped)
 
 
-def _epoch(state: _State, rule: UpdateRule, family: TaskFamily, recipe: Recipe, seed: int) -> None:
-    """One episode, then perhaps an evaluation."""
-    ends = recipe.window_ends(state.position.stage, stream(seed, "lengths", state.epoch))
-    draw = family.draw(recipe.tasks, ends[-1], stream(seed, "episode", state.epoch))
-    imitation = recipe.imitation
-    chance = float(torch.rand((), generator=stream(seed, "kind", state.epoch)))
-    if imitation is not None and chance < imitation.share(state.position.stage):
-        _imitate(state, rule, family, recipe, imitation, draw, ends)
-    else:
-        _descend(state, rule, family, recipe, draw, ends)
-    state.epoch += 1
-    if state.epoch % recipe.curriculum.period == 0 and state.updates > 0:
-        _judge(state, rule, family, recipe, seed)
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """What an epoch needs, and the state that it changes."""
+
+    rule: UpdateRule
+    family: TaskFamily
+    recipe: Recipe
+    seed: int
+    state: TrainingState
+    observers: Sequence[Observer]
+
+    @property
+    def is_finished(self) -> bool:
+        return self.state.is_over or self.state.updates >= self.recipe.updates
+
+    def epoch(self) -> None:
+        """One episode, then perhaps an evaluation."""
+        state, recipe = self.state, self.recipe
+        ends = recipe.window_ends(state.position.stage, stream(self.seed, "lengths", state.epoch))
+        kind, episode = self._begun(ends[-1])
+        for last in ends:
+            if state.updates >= recipe.updates:
+                break
+            value, gradient = episode.window(state.weights, last)
+            self._update(kind, last, value, gradient)
+            if episode.is_lost:
+                break
+        state.epoch += 1
+        if state.epoch % recipe.curriculum.period == 0 and state.updates > 0:
+            self._judge()
+
+    def _begun(self, steps: int) -> tuple[Lesson, Episode]:
+        """An episode of `steps` on fresh tasks, of imitation by chance."""
+        state, recipe, problem = self.state, self.recipe, self.family.problem
+        draw = self.family.draw(recipe.tasks, steps, stream(self.seed, "episode", state.epoch))
+        imitation = recipe.imitation
+        chance = float(torch.rand((), generator=stream(self.seed, "kind", state.epoch)))
+        if imitation is not None and chance < imitation.share(state.position.stage):
+            teacher = imitation.teachers[state.epoch % len(imitation.teachers)]
+            return "imitate", Lessons(self.rule, problem, teacher, draw)
+        noise = stream(self.seed, "perturbations", state.epoch)
+        return "descend", begin_descent(self.rule, problem, state.weights, recipe, draw, steps, noise)
+
+    def _update(self, kind: Lesson, step: int, value: Tensor, gradient: dict[str, Tensor]) -> None:
+        """One step of the meta-optimizer, unless the gradient is to be skipped."""
+        state, optimizer = self.state, self.recipe.meta_optimizer
+        state.updates += 1
+        admitted = optimizer.admitted(gradient)
+        if admitted is None:
+            state.skipped += 1
+            if state.skipped > self.recipe.skips:
+                norm = float(squared_norm(gradient)) ** 0.5
+                raise InputError(
+                    f"{state.skipped} meta-gradients were not finite, the last at meta-update {state.updates}, of norm "
+                    f"{norm}; shorten horizon or window, lower the rate, or take such entries as zero; the last "
+                    "checkpoint is intact"
+                )
+        elif kind == "imitate":
+            state.weights, state.imitation_memory = optimizer.step(state.weights, admitted, state.imitation_memory)
+        else:
+            state.weights, state.memory = optimizer.step(state.weights, admitted, state.memory)
+        if self.observers:
+            norm, stage = float(squared_norm(gradient)) ** 0.5, state.position.stage
+            is_skipped = admitted is None
+            update = MetaUpdate(state.updates, state.epoch + 1, stage, step, kind, float(value), norm, is_skipped)
+            for observer in self.observers:
+                observer.updated(update)
+
+    def _judge(self) -> None:
+        """Evaluate, and do what the curriculum decides."""
+        state, curriculum = self.state, self.recipe.curriculum
+        stage, steps = state.position.stage, curriculum.judging_horizon(state.position.stage)
+        loss = self._loss_after(steps)
+        state.position, decision = curriculum.observe(state.position, loss)
+        judgement = Judgement(state.epoch, state.updates, stage, loss, decision)
+        state.judgements.append(judgement)
+        for observer in self.observers:
+            observer.judged(judgement, steps)
+        if decision == "keep":
+            state.best = detached(state.weights)
+        elif decision == "stop":
+            state.is_over = True
+        elif decision == "advance":
+            state.weights = detached(state.best)
+            anew = self._loss_after(curriculum.judging_horizon(state.position.stage))
+            state.position = curriculum.rebased(state.position, anew)
+
+    def _loss_after(self, steps: int) -> float:
+        """Mean loss after `steps` on fresh tasks, or always the same, on training data."""
+        state = self.state
+        place = 0 if self.recipe.same_tasks else state.evaluations
+        draw = self.family.draw(self.recipe.runs, steps, stream(self.seed, "evaluation", place))
+        state.evaluations += 1
+        return float(run_rule(self.rule, self.family.problem, state.weights, draw, steps, at=(steps,))[0].mean())
 
 
-def _descend(
-    state: _State, rule: UpdateRule, family: TaskFamily, recipe: Recipe, draw: Draw, ends: tuple[int, ...]
-) -> None:
-    """Windows of descent on the meta-loss."""
-    judging = draw.judging(recipe.loss.data)
-    standing = begin(rule, family.problem, draw.starts, draw.batches(0))
-    for last in ends:
-        if state.updates >= recipe.updates:
-            return
-        found = advance(
-            rule, family.problem, state.weights, standing, last, draw.batches,
-            steps=ends[-1], loss=recipe.loss, judging=judging, order=recipe.order,
-        )  # fmt: skip
-        standing = found.standing
-        state.memory = _update(state, found.gradient, state.memory, recipe)
-        if not all(bool(leaf.isfinite().all()) for leaf in tensors(standing.params)):
-            return  # the tasks have left the float range; nothing is to be learned from the rest of the episode
-
-
-def _imitate(
-    state: _State,
-    rule: UpdateRule,
-    family: TaskFamily,
-    recipe: Recipe,
-    imitation: Imitation,
-    draw: Draw,
-    ends: tuple[int, ...],
-) -> None:
-    """Windows of imitation, with a meta-optimizer of their own."""
-    teacher = imitation.teachers[state.epoch % len(imitation.teachers)]
-    lesson = begin_lesson(rule, teacher, draw.starts)
-    for last in ends:
-        if state.updates >= recipe.updates:
-            return
-        _, gradient, lesson = imitate(rule, family.problem, state.weights, teacher, lesson, last, draw.batches)
-        state.imitation_memory = _update(state, gradient, state.imitation_memory, recipe)
-
-
-def _update(state: _State, gradient: dict[str, Tensor], memory: Any, recipe: Recipe) -> Any:
-    """One step of the meta-optimizer, unless the gradient is to be skipped; the new memory."""
-    state.updates += 1
-    admitted = recipe.meta_optimizer.admitted(gradient)
-    if admitted is None:
-        state.skipped += 1
-        if state.skipped > recipe.skips:
-            norm = float(squared_norm(gradient)) ** 0.5
-            raise InputError(
-                f"{state.skipped} meta-gradients were not finite, the last at meta-update {state.updates}, of norm "
-                f"{norm}; shorten horizon or window, lower the rate, or take such entries as zero; the last checkpoint "
-                "is intact"
-            )
-        return memory
-    state.weights, memory = recipe.meta_optimizer.step(state.weights, admitted, memory)
-    return memory
-
-
-def _judge(state: _State, rule: UpdateRule, family: TaskFamily, recipe: Recipe, seed: int) -> None:
-    """Evaluate, and do what the curriculum decides."""
-    curriculum, stage = recipe.curriculum, state.position.stage
-    loss = _loss_after(state, rule, family, recipe, curriculum.judging_horizon(stage), seed)
-    state.position, decision = curriculum.observe(state.position, loss)
-    state.judgements.append(Judgement(state.epoch, state.updates, stage, loss, decision))
-    if decision == "keep":
-        state.best = detached(state.weights)
-    elif decision == "stop":
-        state.is_over = True
-    elif decision == "advance":
-        state.weights = detached(state.best)
-        anew = _loss_after(state, rule, family, recipe, curriculum.judging_horizon(state.position.stage), seed)
-        state.position = curriculum.rebased(state.position, anew)
-
-
-def _loss_after(state: _State, rule: UpdateRule, family: TaskFamily, recipe: Recipe, steps: int, seed: int) -> float:
-    """Mean loss after `steps` on fresh tasks, or always the same, on training data."""
-    place = 0 if recipe.same_tasks else state.evaluations
-    draw = family.draw(recipe.runs, steps, stream(seed, "evaluation", place))
-    state.evaluations += 1
-    return float(run_rule(rule, family.problem, state.weights, draw, steps, at=(steps,))[0].mean())
-
-
-def _finished(state: _State, recipe: Recipe) -> bool:
-    return state.is_over or state.updates >= recipe.updates
-
-
-def _fresh(weights: dict[str, Tensor], recipe: Recipe) -> _State:
-    start, optimizer = detached(weights), recipe.meta_optimizer
-    return _State(start, start, optimizer.begin(start), optimizer.begin(start))
-
-
-def _saved(state: _State) -> dict[str, Any]:
-    return {
-        **{name: getattr(state, name) for name in _PLAIN},
-        "position": asdict(state.position),
-        "judgements": [asdict(judgement) for judgement in state.judgements],
+def _identity(
+    rule: UpdateRule, family: TaskFamily, weights: dict[str, Tensor], recipe: Recipe, seed: int
+) -> Mapping[str, str]:
+    """Everything that decides the numbers, part by part, so that a checkpoint can say in what it differs."""
+    first = next(iter(weights.values()))
+    parts: dict[str, Any] = {
+        "rule": printed(rule),
+        "dtype": first.dtype,
+        "device": first.device,
+        "seed": seed,
+        "first weights": digest(weights),
+        "tasks": digest(family),
     }
-
-
-_PLAIN = (
-    "weights", "best", "memory", "imitation_memory", "epoch", "updates", "evaluations", "skipped", "is_over"
-)  # fmt: skip
-
-
-def _restored(saved: dict[str, Any]) -> _State:
-    return _State(
-        **{name: saved[name] for name in _PLAIN},
-        position=Position(**saved["position"]),
-        judgements=[Judgement(**judgement) for judgement in saved["judgements"]],
-    )
+    return {**{name: str(part) for name, part in parts.items()}, **recipe.description}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from torch import Generator
@@ -10,6 +10,7 @@ from torch import Generator
 from l2o_theory.errors import InputError
 from l2o_theory.metatraining.curriculum import Curriculum
 from l2o_theory.metatraining.episode_lengths import RandomLengths, regular_ends
+from l2o_theory.metatraining.evolution import Evolution
 from l2o_theory.metatraining.imitation import Imitation
 from l2o_theory.metatraining.meta_loss import MetaLoss
 from l2o_theory.metatraining.meta_optimizer import MetaOptimizer, NonFinite, OptimizerName
@@ -37,10 +38,12 @@ class Recipe:
         clip: largest absolute entry of a meta-gradient; None for no limit.
         non_finite: "skip" a meta-gradient that has entries that are not finite, or take those as "zero".
         skips: meta-gradients that may be skipped before training gives up.
+        evolution: takes meta-gradients of the descent from function values in place of back-propagation; `order` is
+            then without meaning.
 
     Raises:
-        InputError: a number below 1, a rate or clip that is not positive, an unknown optimizer, or several horizons
-            beside `lengths`.
+        InputError: a number below 1, another order, a rate or clip that is not positive, an unknown optimizer, or
+            several horizons beside `lengths`.
     """
 
     curriculum: Curriculum
@@ -58,11 +61,14 @@ class Recipe:
     clip: float | None = None
     non_finite: NonFinite = "skip"
     skips: int = 20
+    evolution: Evolution | None = None
 
     def __post_init__(self) -> None:
         for name in ("updates", "tasks", "window", "runs", "skips"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be >= 1, got {getattr(self, name)}")
+        if self.order not in (1, 2):
+            raise InputError(f"order must be 1 (inner gradients are constants) or 2, got {self.order!r}")
         if self.lengths is not None and len(self.curriculum.horizons) > 1:
             raise InputError(f"with lengths drawn at random give one horizon, to judge at, not {self.curriculum}")
         _ = self.meta_optimizer  # refuses what it cannot do
@@ -79,9 +85,10 @@ class Recipe:
         return regular_ends(self.curriculum.horizons[stage], self.window)
 
     @property
-    def description(self) -> str:
-        """Everything in it, with teachers by their rule and numbers."""
+    def description(self) -> dict[str, str]:
+        """Everything in it by name, with teachers by their rule and numbers."""
         teachers = [] if self.imitation is None else self.imitation.teachers
         shares = None if self.imitation is None else self.imitation.probability
         told = [(repr(t.rule), {n: v.tolist() for n, v in t.meta.items()}) for t in teachers]
-        return repr((replace(self, imitation=None), told, shares))
+        plain = {entry.name: repr(getattr(self, entry.name)) for entry in fields(self) if entry.name != "imitation"}
+        return {f"recipe's {name}": text for name, text in {**plain, "imitation": repr((told, shares))}.items()}

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -75,15 +75,16 @@ def train_step_size_network(
         warnings.warn("inner steps exceed 1/L: the residual may grow", LongStepWarning, stacklevel=2)
     rates = _rates(plan, len(network.weights))
     how = (network.order, network.features, network.activation)
-    key = digest(network.weights, network.step_size, how, _data(programs), astuple(plan))
+    own, problem = digest(network.weights, network.step_size, how), digest(_data(programs))
+    identity = {"network": own, "problem": problem, "plan": repr(plan)}
     state = _start(network, plan)
-    if checkpoint is not None and (saved := load_checkpoint(checkpoint, key)) is not None:
+    if checkpoint is not None and (saved := load_checkpoint(checkpoint, identity)) is not None:
         state = _restored(saved, network)
     while len(state.losses) <= plan.iterations and state.diverged_at is None:
         _iterate(state, network, programs, plan, rates)
         done = len(state.losses)
         if checkpoint is not None and (done % checkpoint_every == 0 or done > plan.iterations):
-            save_checkpoint(checkpoint, key, _saved(state))
+            save_checkpoint(checkpoint, identity, _saved(state))
         if progress is not None:
             progress(min(done, plan.iterations), plan.iterations)
     return TrainingRun(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from l2o_theory.errors import InputError
+from l2o_theory.errors import InputError, near_misses
 from l2o_theory.problems.problem import Params
 from l2o_theory.problems.trees import mapped, tensors
 
@@ -30,9 +29,7 @@ def read(meta: Params, defaults: Mapping[str, float | None]) -> dict[str, Any]:
     given = {"step_size": meta} if isinstance(meta, Tensor) else meta
     for name in given:
         if name not in defaults:
-            near = difflib.get_close_matches(name, defaults, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(defaults)}"
-            raise InputError(f"this rule has no hyper-parameter {name!r}; {hint}")
+            raise InputError(f"this rule has no hyper-parameter {name!r}; {near_misses(name, defaults)}")
     for name, default in defaults.items():
         if default is None and name not in given:
             raise InputError(f"meta lacks {name!r}, which has no default; pass a tensor, as from the rule's meta()")

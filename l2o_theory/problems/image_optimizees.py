@@ -12,12 +12,11 @@ the user's, see `load_mnist` and `load_cifar10`.
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 import torch
 
-from l2o_theory.errors import InputError
+from l2o_theory.errors import InputError, near_misses
 from l2o_theory.problems.classification import Classification
 from l2o_theory.problems.image_files import load_cifar10, load_mnist
 from l2o_theory.problems.network import MLP, Network
@@ -56,8 +55,6 @@ def image_optimizee(
         InputError: an unknown name (near misses are suggested), or files that are missing or damaged.
     """
     if name not in IMAGE_NETWORKS:
-        near = difflib.get_close_matches(name, IMAGE_NETWORKS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(IMAGE_NETWORKS)}"
-        raise InputError(f"no image optimizee {name!r}; {hint}")
+        raise InputError(f"no image optimizee {name!r}; {near_misses(name, IMAGE_NETWORKS)}")
     load = load_cifar10 if name == "conv-cifar" else load_mnist
     return Classification(IMAGE_NETWORKS[name], load(folder, train=train, dtype=dtype).to(device=device))

@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from l2o_theory.errors import InputError
+from l2o_theory.errors import InputError, near_misses
 from l2o_theory.problems.draws import normal
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -144,4 +144,4 @@ class ConvNet:
 
 def _known_activation(name: str) -> None:
     if name not in _ACTIVATIONS:
-        raise InputError(f"no activation {name!r}; known are {', '.join(_ACTIVATIONS)}")
+        raise InputError(f"no activation {name!r}; {near_misses(name, _ACTIVATIONS)}")

@@ -156,7 +156,7 @@ def test_rules_are_pure(rule: Any) -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: type(rule).__name__)
 def test_bad_input_is_refused(rule: Any) -> None:
     x = torch.ones(2)
-    with pytest.raises(InputError, match="did you mean 'step_size'"):
+    with pytest.raises(InputError, match="did you mean step_size"):
         rule.update(x, x, rule.init(x), {"stepsize": torch.tensor(0.1)})
     with pytest.raises(InputError, match="lacks 'step_size'"):
         rule.update(x, x, rule.init(x), {})

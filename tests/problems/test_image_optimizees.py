@@ -125,7 +125,7 @@ def test_every_optimizee_trains_on_files_of_the_right_format(tmp_path: Path, nam
 
 
 def test_unknown_names_and_missing_files(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="did you mean 'mlp-relu'"):
+    with pytest.raises(InputError, match="did you mean mlp-relu"):
         image_optimizee("mlp_relu", tmp_path, train=True)
     with pytest.raises(InputError, match="lacks train-images-idx3-ubyte or"):
         image_optimizee("mlp", tmp_path, train=True)
