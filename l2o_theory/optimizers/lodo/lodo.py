@@ -83,10 +83,13 @@ class LODO(PreconditionedOptimizer):
         depth, block_size, padding, permutations, blocks, generator: as for Preconditioner; `blocks` are copied.
         meta_optimizer: "adam" or "sgd".
         weight_decay: adds weight_decay x to the gradient, that is weight_decay |x|^2/2 to the loss.
-        lr: multiplies the step, and is what a learning-rate scheduler changes. With h the derivative of the step as
+        lr: multiplies the step, and is what a learning-rate scheduler changes (OneCycleLR and CyclicLR want
+            cycle_momentum=False). With h the derivative of the step as
             taken, a smaller lr also slows the learning of G in Adam's first moments, and lr = 0 stops it.
         meta_betas, meta_eps: of the meta-optimizer Adam.
-        missing: "raise" or "zero": what to do with a parameter that has no gradient at a step.
+        missing: "raise" or "zero": what to do with a parameter that has no gradient at a step. With "zero" it can move
+            all the same, since G mixes all entries and m remembers. Frozen parameters (requires_grad=False, no
+            gradient) stay where they are, whatever `missing` is.
         nonfinite: "raise" or "skip": what to do with a step whose gradient is NaN or infinite. Nothing changes then.
         dtype: of G and its memory; None is the widest of the parameters', float32 at least. The authors' program has
             float64 throughout.

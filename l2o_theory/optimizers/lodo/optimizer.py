@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
@@ -83,8 +85,9 @@ class PreconditionedOptimizer(Optimizer):
         Raises:
             InputError: if the closure returns None; if a gradient is missing, sparse, NaN or infinite, or so large that
                 theta could not learn from it, before anything has changed (nonfinite="skip" counts a step of the last
-                three kinds in `skipped` and leaves everything as it is); if the step is not finite, with x as it was.
-                Then theta and m have learned already: go back to a stored state, with a smaller meta_lr or alpha0.
+                three kinds in `skipped` and leaves everything as it is); if the step is not finite in the dtypes of
+                the parameters, with x as it was. Then theta and m have learned already: go back to a stored state,
+                with a smaller meta_lr or alpha0.
         """
         loss = None
         if closure is not None:
@@ -92,24 +95,36 @@ class PreconditionedOptimizer(Optimizer):
                 loss = closure()
             if loss is None:
                 raise InputError("the closure must return the loss, got None; end it with `return loss`")
+        with torch.autocast(self._vector.device.type, enabled=False):  # the sweeps have a precision of their own
+            refusal = self._stepped()
+        if refusal is None:
+            return loss
+        if self.nonfinite == "raise":
+            raise InputError(f"{refusal}; nothing was changed. Pass nonfinite='skip' to go on without such steps")
+        self.skipped += 1
+        return loss
+
+    def _stepped(self) -> str | None:
+        """One step, or why there was none."""
         settings = self._globals()
         g = self._vector.gradient()
         self._follow()
         if not torch.isfinite(g).all():
-            return self._refused("the gradient has entries that are NaN or infinite", loss)
+            return "the gradient has entries that are NaN or infinite"
         self._meta.rate = settings["meta_lr"]
         if self._rates is None:
             self._meta.advance()
         elif not self._engine.learn(g * self._rates, self._meta):
-            return self._refused(f"the hypergradient overflows {g.dtype}", loss)
+            return f"the hypergradient overflows {g.dtype}"
         self._m.mul_(settings["beta"]).add_(g, alpha=1 - settings["beta"])
         self.preconditioner.alpha0 = settings["alpha0"]
         self._rates = self._vector.rates()
         step = self._engine.move(self._m) * self._rates
-        if not torch.isfinite(step).all():
+        if not self._vector.can_take(step):
             raise InputError("the step is not finite, x was not moved: LODO has diverged; lower meta_lr or alpha0")
         self._vector.subtract(step)
-        return loss
+        self._mark()
+        return None
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Refused once the parameters have been flattened into one vector."""
@@ -120,9 +135,21 @@ class PreconditionedOptimizer(Optimizer):
         super().add_param_group(param_group)
 
     def state_dict(self) -> dict[str, Any]:
-        """As for any optimizer. The one state belongs to all parameters and stands under the first."""
+        """As for any optimizer. The one state belongs to all parameters and stands under the first.
+
+        Hence set_optimizer_state_dict of torch.distributed.checkpoint needs StateDictOptions(strict=False).
+        """
         self.state[self._first] = self._memory()
-        return super().state_dict()
+        stored = super().state_dict()
+        if self._rates is None:
+            self.state.clear()
+        else:
+            self._mark()
+        return stored
+
+    def _mark(self) -> None:
+        """Show that steps were taken: torch.distributed.checkpoint takes one if `state` is empty, to have it filled."""
+        self.state[self._first] = {"momentum": self._m}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken: the next steps are the same, bit for bit.
@@ -130,9 +157,10 @@ class PreconditionedOptimizer(Optimizer):
         Raises:
             InputError: if it belongs to other parameters, another preconditioner or meta-optimizer; nothing changes.
         """
-        if list(state_dict.get("state", ())) != [0]:
+        named = [name for group in state_dict.get("param_groups", ()) for name in group.get("params", ())]
+        if not named or list(state_dict.get("state", ())) != named[:1]:  # numbers, or names in distributed checkpoints
             raise InputError("this state is not one of this optimizer: it must hold one entry for all parameters")
-        memory, own = state_dict["state"][0], self._memory()
+        memory, own = state_dict["state"][named[0]], self._memory()
         if "shapes" not in memory:
             raise InputError(f"this state is not one of this optimizer: it holds {sorted(memory)}")
         if memory["shapes"] != own["shapes"]:
@@ -162,6 +190,9 @@ class PreconditionedOptimizer(Optimizer):
     def _globals(self) -> dict[str, float]:
         """What belongs to the one preconditioner, hence has to be the same in all groups."""
         first = self.param_groups[0]
+        for group, name in itertools.product(self.param_groups, NAMES):
+            if not math.isfinite(group[name]):
+                raise InputError(f"{name} of a group is now {group[name]}; see what changes it, a scheduler perhaps")
         for name in GLOBAL:
             if any(group[name] != first[name] for group in self.param_groups):
                 raise InputError(f"{name} must be the same in all groups: they share one preconditioner")
@@ -203,6 +234,7 @@ class PreconditionedOptimizer(Optimizer):
             rates = memory["rates"]
             self._rates = rates.to(self._m) if rates.ndim else float(rates)
             self._engine.move(self._m)  # the sweep that the next step needs; the point stays
+            self._mark()
 
     def _check(self, groups: Any, memory: dict[str, Any]) -> None:
         """Raise InputError for values that no optimizer can have stored."""
@@ -218,9 +250,3 @@ class PreconditionedOptimizer(Optimizer):
                 raise InputError(f"{name} of the state has entries that are NaN or infinite; take an earlier one")
         if "rates" in memory and memory["rates"].shape not in ((), (self._vector.size,)):
             raise InputError(f"rates must be one number or {self._vector.size}, got {tuple(memory['rates'].shape)}")
-
-    def _refused(self, reason: str, loss: Any) -> Any:
-        if self.nonfinite == "raise":
-            raise InputError(f"{reason}; nothing was changed. Pass nonfinite='skip' to go on without such steps")
-        self.skipped += 1
-        return loss

@@ -12,9 +12,15 @@ import pytest
 import torch
 from lodo_reference import SlowLODO, formula_blocks, formula_permutations
 from torch import Tensor
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_optimizer_state_dict,
+    set_optimizer_state_dict,
+)
 from torch.nn import Parameter
 
 from l2o_theory.optimizers import LODO, Preconditioner
+from l2o_theory.optimizers.lodo.layers import block_product
 
 N, DEPTH, SIZE, LINES, STEPS = 5, 3, 4, 12, 20
 HESSIAN = torch.diag(torch.tensor([1.0, 0.7, 0.4, 0.2, 0.1], dtype=torch.float64)) + 0.05
@@ -158,6 +164,103 @@ def test_a_scheduler_changes_the_step_and_the_hypergradient_follows() -> None:
     assert distance(run(optimizer, parameters), wanted) > 1e-3
 
 
+def test_frozen_parameters_stay_and_the_others_learn_as_if_their_rates_were_zero() -> None:
+    """Of a fine-tuning script: half of the model has requires_grad=False. Planted: they are not held."""
+
+    def frozen(hold: bool) -> list[Tensor]:
+        parameters = split()
+        optimizer, _ = made(parameters, lr=2.0, missing="zero")
+        parameters[0].requires_grad_(not hold)
+        points = []
+        for centre in CENTRES:
+            points.append(torch.cat([p.reshape(-1) for p in parameters]).detach().clone())
+            optimizer.zero_grad()
+            x = torch.cat([parameters[0].detach(), parameters[1].reshape(-1)])
+            bowl(centre)(x).backward()
+            optimizer.step()
+        return points
+
+    found = frozen(hold=True)
+    assert all(torch.equal(point[0], START[0]) for point in found)
+    assert frozen(hold=False)[-1][0] != START[0]
+    p, rates = preconditioner(), torch.tensor([0.0, 2.0, 2.0, 2.0, 2.0], dtype=torch.float64)
+    reference = SlowLODO(START, p.blocks, p.permutations, **SETTINGS, rates=rates)
+    wanted = reference.run([lambda x, c=c: bowl(c)(torch.cat([x[:1].detach(), x[1:]])) for c in CENTRES])
+    assert distance(found, wanted) < TOLERANCE["adam"]
+
+
+def test_weight_decay_spares_frozen_parameters() -> None:
+    frozen, x = Parameter(torch.ones(2), requires_grad=False), Parameter(torch.ones(2))
+    optimizer = LODO([frozen, x], alpha0=0.1, weight_decay=0.5)
+    for _ in range(3):
+        x.grad = torch.zeros(2)
+        optimizer.step()
+    assert torch.equal(frozen, torch.ones(2))
+    assert (x < 1).all()
+    assert torch.equal(optimizer.momentum[:2], torch.zeros(2))
+
+
+@pytest.mark.parametrize("engine", ["native", "tensors"])
+def test_autocast_around_the_step_changes_nothing(engine: str) -> None:
+    """Planted: a product that does follow autocast, in bfloat16 with its three digits."""
+    ends = []
+    for cast in (False, True):
+        parameters = [Parameter(p.detach().float()) for p in split()]
+        optimizer, _ = made(parameters, preconditioner=preconditioner(dtype=torch.float32), engine=engine)
+        for centre in CENTRES:
+            optimizer.zero_grad()
+            bowl(centre)(torch.cat([p.reshape(-1) for p in parameters]).double()).backward()
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=cast):
+                optimizer.step()
+        ends.append(torch.cat([p.detach().reshape(-1) for p in parameters]))
+    assert torch.equal(*ends)
+    layer = preconditioner(dtype=torch.float32).blocks[0]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert block_product(layer, torch.ones(LINES)).dtype == torch.bfloat16
+
+
+def test_a_gradient_scaler_skips_and_goes_on() -> None:
+    """Scaled gradients are unscaled before the step, and a step with an infinite one does not take place."""
+    parameters = [Parameter(p.detach().float()) for p in split()]
+    optimizer, _ = made(parameters)
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    twin = [Parameter(p.detach().clone()) for p in parameters]
+    plain, _ = made(twin)
+    for step, centre in enumerate(CENTRES[:6]):
+        optimizer.zero_grad()
+        scaler.scale(bowl(centre)(torch.cat([p.reshape(-1) for p in parameters]).double())).backward()
+        if step == 3:
+            assert parameters[0].grad is not None
+            parameters[0].grad.fill_(float("inf"))
+        scaler.step(optimizer)
+        scaler.update()
+        if step != 3:
+            run(plain, twin, [centre])
+    for one, other in zip(parameters, twin, strict=True):
+        assert torch.equal(one, other)  # a scale of 4 or 2 is exact
+
+
+def test_parameters_of_every_shape_and_layout() -> None:
+    """No entries, none of a dimension, columns last; with names, as torch takes them since 2.6."""
+    shapes: dict[str, tuple[int, ...]] = {"empty": (0, 3), "scalar": (), "picture": (1, 2, 2, 2), "row": (1, 3)}
+    named = {name: Parameter(torch.ones(shape)) for name, shape in shapes.items()}
+    named["picture"].data = named["picture"].data.to(memory_format=torch.channels_last)
+    others = [Parameter(p.detach().clone().contiguous()) for p in named.values()]
+    one = LODO(named.items(), alpha0=0.3, depth=2, generator=torch.Generator().manual_seed(0))
+    other = LODO(others, alpha0=0.3, depth=2, generator=torch.Generator().manual_seed(0))
+    for _ in range(5):
+        for p, q in zip(named.values(), others, strict=True):
+            p.grad, q.grad = p.detach() + 1, q.detach() + 1
+        one.step()
+        other.step()
+    for p, q in zip(named.values(), others, strict=True):
+        assert torch.equal(p, q)
+        assert (p < 1).all()
+    again = LODO(named.items(), depth=2)
+    again.load_state_dict(one.state_dict())
+    assert torch.equal(again.momentum, one.momentum)
+
+
 def test_weight_decay_is_the_gradient_of_a_penalty() -> None:
     penalty = [lambda x, c=c: bowl(c)(x) + 0.3 * (x @ x) / 2 for c in CENTRES]
     p = preconditioner()
@@ -208,6 +311,30 @@ def test_pickled_and_copied_it_goes_on_bit_for_bit() -> None:
     assert torch.equal(last, torch.cat([p.detach().reshape(-1) for p in x]))
 
 
+def test_a_distributed_checkpoint_is_taken_without_a_step() -> None:
+    """It takes a step of its own where `state` is empty, which would move m. Planted: such an empty state."""
+    first, x = made()
+    run(first, x, CENTRES[:5])
+    model = torch.nn.ParameterList(x)
+    before = first.momentum.clone()
+    for p in x:
+        p.grad = None
+    stored = copy.deepcopy(get_optimizer_state_dict(model, first))
+    assert torch.equal(first.momentum, before)
+    twin = torch.nn.ParameterList([p.detach().clone() for p in x])
+    second = LODO(twin.parameters(), depth=DEPTH, block_size=SIZE, padding="round_up")
+    set_optimizer_state_dict(twin, second, stored, options=StateDictOptions(strict=False))
+    y = list(twin.parameters())
+    run(first, x, CENTRES[5:])
+    run(second, y, CENTRES[5:])
+    assert all(torch.equal(a, b) for a, b in zip(x, y, strict=True))
+    first.state.clear()
+    first.zero_grad()
+    before = first.momentum.clone()
+    get_optimizer_state_dict(model, first)
+    assert not torch.equal(first.momentum, before)
+
+
 def test_a_state_before_the_first_step_can_be_loaded() -> None:
     first, x = made()
     second, y = made(preconditioner=None, depth=DEPTH, block_size=SIZE, padding="round_up")
@@ -223,6 +350,7 @@ def test_memory_is_below_four_times_theta() -> None:
         for _ in range(2):
             x.grad = torch.ones(2000)
             optimizer.step()
+            optimizer.state_dict()  # leaves nothing behind
         held: dict[int, int] = {}
         todo, seen = [vars(optimizer)], set()
         while todo:

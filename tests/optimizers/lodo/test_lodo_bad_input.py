@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -142,6 +143,33 @@ def test_a_step_that_overflows_does_not_move_the_point() -> None:
     assert torch.equal(x, torch.zeros_like(x))
 
 
+def test_a_step_that_half_precision_cannot_hold_does_not_move_the_point() -> None:
+    """1e6 is finite in float32, where LODO computes, and infinite in the parameter. Planted: a step that fits."""
+    for size, moves in ((1e3, True), (6e4, False)):
+        x = Parameter(torch.zeros(3, dtype=torch.float16))
+        optimizer = LODO([x], alpha0=20.0, beta=0.0)
+        x.grad = torch.full_like(x, size)
+        if moves:
+            optimizer.step()
+            assert float(x.detach().max()) == pytest.approx(-20 * size, rel=1e-3)
+        else:
+            with pytest.raises(InputError, match="the step is not finite"):
+                optimizer.step()
+            assert torch.equal(x, torch.zeros_like(x))
+
+
+@pytest.mark.parametrize("name", ["lr", "weight_decay", "meta_lr", "beta", "alpha0"])
+def test_a_setting_that_has_become_nan_is_refused(name: str) -> None:
+    optimizer, parameters = optimizer_after_two_steps()
+    kept = optimizer.param_groups[0][name]
+    before = snapshot(optimizer, parameters)
+    optimizer.param_groups[0][name] = float("nan")
+    with pytest.raises(InputError, match=f"{name} of a group is now nan"):
+        optimizer.step()
+    optimizer.param_groups[0][name] = kept
+    assert_same(snapshot(optimizer, parameters), before)
+
+
 def test_missing_gradients_can_count_as_zero() -> None:
     optimizer, parameters = optimizer_after_two_steps(missing="zero")
     twin, others = optimizer_after_two_steps()
@@ -165,6 +193,15 @@ def test_a_parameter_that_changed_its_shape_is_refused(shapes: tuple[tuple[int, 
     with pytest.raises(InputError, match="make a new optimizer"):
         optimizer.step()
     assert_same([optimizer.preconditioner.blocks, optimizer.momentum], before)
+
+
+def test_a_parameter_given_twice_is_refused() -> None:
+    """torch warns of it only, and would then move the parameter twice."""
+    x = Parameter(torch.zeros(2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(InputError, match=r"parameter 1 of group 0, .* comes twice"):
+            LODO([x, x])
 
 
 def test_a_closure_without_loss_is_refused() -> None:
@@ -214,6 +251,7 @@ def test_parameters_that_cannot_be_optimized(parameters: Any, message: str) -> N
         ({"missing": "ignore"}, "missing must be"),
         ({"nonfinite": "ignore"}, "nonfinite must be"),
         ({"block_size": 0}, "block_size must be"),
+        ({"dtype": "float64"}, "dtype must be one of torch"),
         ({"preconditioner": Preconditioner(4)}, "of size 5, got 4"),
         ({"preconditioner": torch.eye(5)}, "must be a Preconditioner, got Tensor"),
         (
