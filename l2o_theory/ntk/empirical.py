@@ -86,19 +86,23 @@ def empirical_ntk(
 
 def check_module(module: nn.Module, x1: Tensor, x2: Tensor | None = None) -> None:
     """Refuse inputs and modules for which the kernel is not defined; see `empirical_ntk`."""
-    for name, x in (("x1", x1), ("x2", x1 if x2 is None else x2)):
+    for name, x in (("x1", x1), ("x2", x2)):
+        if x is None:
+            continue
         if x.ndim == 0 or len(x) == 0:
             raise InputError(f"{name} must hold at least one sample along its first axis, got shape {tuple(x.shape)}")
         if x.shape[1:] != x1.shape[1:]:
             raise InputError(f"x2 must have samples of shape {tuple(x1.shape[1:])} like x1, got {tuple(x.shape[1:])}")
         if not finite(x):
             raise InputError(f"{name} has entries that are not finite; mend the data")
-    if not any(parameter.requires_grad for parameter in module.parameters()):
-        raise InputError("the module has no parameter with requires_grad, so its kernel is 0: nothing to compute")
+    trained = False
     for part in module.modules():
         if part.training and (isinstance(part, _BatchNorm) or (isinstance(part, _DropoutNd) and part.p > 0)):
             name = type(part).__name__
             raise InputError(f"{name} in training mode makes outputs random or mixes samples: call module.eval()")
+        trained = trained or any(p is not None and p.requires_grad for p in part._parameters.values())
+    if not trained:
+        raise InputError("the module has no parameter with requires_grad, so its kernel is 0: nothing to compute")
 
 
 def _pieces(module: nn.Module, x: Tensor, parts: list[nn.Module] | None, *, summed: bool) -> Iterable[Piece] | None:

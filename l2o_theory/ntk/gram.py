@@ -9,6 +9,9 @@ SUM_u D_{n,a,u} G_{n,u}^T, is formed a few rows of its weight at a time: whichev
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -17,6 +20,25 @@ from l2o_theory.ntk.pieces import Piece
 
 BLOCK_ROWS = 128
 """Rows of a kernel that are worked on at a time: what lies in between stays in the cache, and its memory is reused."""
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some rows of a kernel, and scratch for what is added to them.
+
+    Attributes:
+        samples: whose rows.
+        columns: how many samples' columns are computed, the first ones.
+        target: the kernel there, shape (count, R, columns, R).
+        slopes: scratch for a Gram matrix of slopes, shape (count R, columns R).
+        inputs: scratch for one of inputs, shape (count, columns).
+    """
+
+    samples: slice
+    columns: int
+    target: Tensor
+    slopes: Tensor
+    inputs: Tensor
 
 
 class KernelSum:
@@ -31,15 +53,27 @@ class KernelSum:
     def __init__(self, target: Tensor, *, symmetric: bool, allowed: int) -> None:
         self.kernel, self.symmetric, self.allowed = target, symmetric, allowed
         self.empty = True
-        n, rows, m = target.shape[:3]
-        each = 2 * rows * rows * m * target.element_size()
-        self.blocks = list(memory_.blocks(n, each, min(allowed, each * max(1, BLOCK_ROWS // rows))))
-        most = (self.blocks[0].stop * m, self.blocks[0].stop * rows * m * rows)
-        self.scratch = tuple(target.new_empty(size) for size in most)  # reused: new memory costs more than arithmetic
+        self.last: tuple[Piece, Piece] | None = None
         self.one = target.new_ones(1, 1)
+        self.blocks = list(self._divided())
+
+    def _divided(self) -> Iterator[Block]:
+        n, rows, m = self.kernel.shape[:3]
+        each = 2 * rows * rows * m * self.kernel.element_size()
+        parts = list(memory_.blocks(n, each, min(self.allowed, each * max(1, BLOCK_ROWS // rows))))
+        most = parts[0].stop * m  # one scratch for all blocks: new memory costs more than arithmetic
+        slopes, inputs = self.kernel.new_empty(most * rows * rows), self.kernel.new_empty(most)
+        for part in parts:
+            count, columns = part.stop - part.start, part.stop if self.symmetric else m
+            size = count * columns
+            products = slopes[: size * rows * rows].view(count * rows, columns * rows)
+            yield Block(part, columns, self.kernel[part, :, :columns], products, inputs[:size].view(count, columns))
 
     def add(self, left: Piece, right: Piece) -> None:
         """Add one layer: its slopes (n, R, U, p) and inputs (n, U, q) at both sets of inputs."""
+        if left.identity and right.identity and (self.kernel.shape[1] > 1 or left.inputs is None):
+            self.last = (left, right)  # diagonal in the outputs: it waits until the others have filled the kernel
+            return
         if left.slopes.shape[2] == right.slopes.shape[2] == 1:
             self._add_products(left, right)
         else:
@@ -49,43 +83,41 @@ class KernelSum:
         self.empty = False
 
     def result(self) -> Tensor:
-        """The kernel, the blocks above the diagonal filled in."""
-        if self.symmetric:
-            for part in self.blocks[1:]:
-                below = self.kernel[part, :, : part.start]
-                self.kernel[: part.start, :, part] = below.permute(2, 3, 0, 1)
+        """The kernel, with the last layer's part and the blocks above the diagonal filled in."""
+        if self.empty:
+            self.kernel.zero_()
+        for block in self.blocks:
+            if self.last is not None:
+                inputs = self._inputs(*self.last, block, block.inputs)
+                block.target.diagonal(dim1=1, dim2=3).add_(1.0 if inputs is None else inputs[..., None])
+            begin = block.samples.start
+            if self.symmetric and begin > 0:
+                self.kernel[:begin, :, block.samples] = block.target[:, :, :begin].permute(2, 3, 0, 1)
         return self.kernel
 
+    def _inputs(self, left: Piece, right: Piece, block: Block, out: Tensor) -> Tensor | None:
+        """G_n . G_m + [bias] for the samples of a block, written to `out`; None if the weight is not trained."""
+        if left.inputs is None or right.inputs is None:
+            return None
+        g1, g2 = left.inputs[block.samples, 0], right.inputs[: block.columns, 0]
+        return torch.addmm(self.one, g1, g2.mT, beta=float(left.bias), out=out)
+
     def _add_products(self, left: Piece, right: Piece) -> None:
-        rows, m = self.kernel.shape[1], len(right.slopes)
-        d1, d2 = left.slopes[:, :, 0], right.slopes[:, :, 0].reshape(m * rows, -1)
-        g1, g2 = (None if side.inputs is None else side.inputs[:, 0] for side in (left, right))
-        for part in self.blocks:
-            columns = part.stop if self.symmetric else m
-            target, count = self.kernel[part, :, :columns], part.stop - part.start
-            inputs = None
-            if g1 is not None and g2 is not None:
-                inputs = self.scratch[0][: count * columns].view(count, columns)
-                torch.addmm(self.one, g1[part], g2[:columns].mT, beta=float(left.bias), out=inputs)
-            if left.identity and right.identity:
-                if self.empty and rows == 1 and inputs is not None:
-                    target[:, 0, :, 0] = inputs
-                    continue
-                if self.empty:
-                    target.zero_()
-                target.diagonal(dim1=1, dim2=3).add_(1.0 if inputs is None else inputs[..., None])
+        rows = self.kernel.shape[1]
+        d1, d2 = (side.slopes.reshape(len(side.slopes) * rows, -1) for side in (left, right))
+        for block in self.blocks:
+            if self.empty and left.identity and right.identity:  # one row: D is 1
+                self._inputs(left, right, block, block.target[:, 0, :, 0])
                 continue
-            slopes = self.scratch[1][: count * rows * columns * rows].view(count * rows, columns * rows)
-            torch.mm(d1[part].reshape(count * rows, -1), d2[: columns * rows].mT, out=slopes)
-            factor = slopes.view(count, rows, columns, rows)
-            if inputs is not None and self.empty:
-                torch.mul(factor, inputs[:, None, :, None], out=target)
-            elif inputs is not None:
-                target.addcmul_(factor, inputs[:, None, :, None])
+            inputs = self._inputs(left, right, block, block.inputs)
+            begin, end = block.samples.start * rows, block.samples.stop * rows
+            factor = torch.mm(d1[begin:end], d2[: block.columns * rows].mT, out=block.slopes).view(block.target.shape)
+            if inputs is None:
+                block.target.copy_(factor) if self.empty else block.target.add_(factor)
             elif self.empty:
-                target.copy_(factor)
+                torch.mul(factor, inputs[:, None, :, None], out=block.target)
             else:
-                target.add_(factor)
+                block.target.addcmul_(factor, inputs[:, None, :, None])
 
     def _add_positions(self, left: Piece, right: Piece) -> None:
         d1, g1, d2, g2 = left.slopes, left.inputs, right.slopes, right.inputs

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import time
 from collections.abc import Iterator
 
 import torch
@@ -25,12 +27,17 @@ def budget(device: torch.device, given: int | None = None) -> int:
         return int(given)
     if device.type == "cuda":
         return int(SHARE * torch.cuda.mem_get_info(device)[0])
+    return int(SHARE * _available(int(time.monotonic())))
+
+
+@functools.lru_cache(maxsize=1)
+def _available(_: int) -> int:
+    """Bytes free in main memory, read once in each second: to ask takes as long as a small kernel does."""
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
-            free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+            return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration):  # not Linux: what is installed, as far as Python can tell
-        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return int(SHARE * free)
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def require(needed: int, allowed: int, what: str, remedy: str) -> None:

@@ -148,7 +148,7 @@ def network_of(weights: Sequence[Tensor], *, activation: str = "relu", evaluatio
 
 def finite(values: Tensor) -> bool:
     """Whether every entry is finite; a sum, many times faster than a test per entry, decides nearly always."""
-    return bool(torch.isfinite(values.sum())) or bool(torch.isfinite(values).all())
+    return math.isfinite(float(values.sum())) or bool(torch.isfinite(values).all())
 
 
 def activations(weights: Sequence[Tensor], z: Tensor, activation: str = "relu") -> list[Tensor]:
