@@ -7,6 +7,7 @@ from l2o_theory.optimizers.lodo.ablations import block_size_sweep as block_size_
 from l2o_theory.optimizers.lodo.ablations import depth_sweep as depth_sweep
 from l2o_theory.optimizers.lodo.baselines import BASELINES as BASELINES
 from l2o_theory.optimizers.lodo.baselines import baseline as baseline
+from l2o_theory.optimizers.lodo.lndo import LNDO as LNDO
 from l2o_theory.optimizers.lodo.lodo import LODO as LODO
 from l2o_theory.optimizers.lodo.preconditioner import Preconditioner as Preconditioner
 from l2o_theory.optimizers.lodo.residuals import ResidualPreconditioner as ResidualPreconditioner
@@ -18,6 +19,7 @@ __all__ = [
     "ABLATIONS",
     "AS_PUBLISHED",
     "BASELINES",
+    "LNDO",
     "LODO",
     "DiagonalPreconditioner",
     "Preconditioner",

@@ -3,8 +3,8 @@
 Who compares with the ablation table of arXiv 2210.06171 should know how the authors' program is wired:
 
 - "LODO-Global" is built from the class of LODO-Diagonal: a second diagonal run.
-- "LNDO" is built from plain LODO with alpha0 = 0.001, and its own class would stop at an undefined name. LNDO (a
-  whitening objective on the normalised gradient) is therefore not here.
+- "LNDO" is built from plain LODO with alpha0 = 0.001, and its own class would stop at an undefined name. Here LNDO
+  is what that class describes.
 - "LODO-No-Momentum" is tuned with the class of LODO-Residuals at beta = 0, then trained as LODO with fixed settings.
 - LODO-Residuals is called positive semidefinite in a comment; it is not.
 - Depth 0 leaves nothing to train, and Keras may refuse it. Here it is G = alpha0 I, heavy ball with an average of
@@ -26,6 +26,7 @@ from torch import Generator
 
 from l2o_theory.errors import InputError
 from l2o_theory.optimizers.lodo.engine import DirectEngine, Learnable
+from l2o_theory.optimizers.lodo.lndo import LNDO
 from l2o_theory.optimizers.lodo.lodo import LODO, MetaName, meta_optimizer_of
 from l2o_theory.optimizers.lodo.optimizer import NonFinite, PreconditionedOptimizer
 from l2o_theory.optimizers.lodo.residuals import ResidualPreconditioner
@@ -85,6 +86,7 @@ ABLATIONS: Mapping[str, MakeOptimizer] = {
     "LODO-Residuals": residuals,
     "LODO-No-Momentum": functools.partial(LODO, beta=0.0),
     "LODO-SGD": functools.partial(LODO, meta_optimizer="sgd"),
+    "LNDO": LNDO,
 }
 """name -> make(params, alpha0=..., meta_lr=..., ...), as the names promise."""
 

@@ -69,7 +69,7 @@ class PreconditionedOptimizer(Optimizer):
 
     @property
     def momentum(self) -> Tensor:
-        """m, the average of past gradients; shape (n,)."""
+        """m, the average of past gradients (LNDO: of past steps); shape (n,)."""
         return self._m
 
     @torch.no_grad()
@@ -119,12 +119,15 @@ class PreconditionedOptimizer(Optimizer):
         self._m.mul_(settings["beta"]).add_(g, alpha=1 - settings["beta"])
         self.preconditioner.alpha0 = settings["alpha0"]
         self._rates = self._vector.rates()
-        step = self._engine.move(self._m) * self._rates
+        self._move(self._engine.move(self._m) * self._rates)
+        return None
+
+    def _move(self, step: Tensor) -> None:
+        """x <- x - step."""
         if not self._vector.can_take(step):
             raise InputError("the step is not finite, x was not moved: LODO has diverged; lower meta_lr or alpha0")
         self._vector.subtract(step)
         self._mark()
-        return None
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Refused once the parameters have been flattened into one vector."""
@@ -139,12 +142,13 @@ class PreconditionedOptimizer(Optimizer):
 
         Hence set_optimizer_state_dict of torch.distributed.checkpoint needs StateDictOptions(strict=False).
         """
+        begun = bool(self.state)
         self.state[self._first] = self._memory()
         stored = super().state_dict()
-        if self._rates is None:
-            self.state.clear()
-        else:
+        if begun:
             self._mark()
+        else:
+            self.state.clear()
         return stored
 
     def _mark(self) -> None:
