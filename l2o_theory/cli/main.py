@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from l2o_theory import __version__
-from l2o_theory.cli import check, compare, doctor, falsify, listing, recheck, replay, report, reproduce, show
+from l2o_theory.cli import check, compare, doctor, falsify, listing, metatrain, recheck, replay, report, reproduce, show
 from l2o_theory.errors import L2OTheoryError
 
 _EPILOG = (
@@ -32,6 +32,7 @@ app.command("falsify")(falsify.falsify)
 app.command("replay")(replay.replay)
 app.command("recheck")(recheck.recheck)
 app.command("compare")(compare.compare)
+app.command("metatrain")(metatrain.metatrain)
 app.command("reproduce")(reproduce.reproduce)
 app.command("report")(report.report)
 app.add_typer(doctor.app, name="doctor")

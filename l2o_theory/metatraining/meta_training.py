@@ -32,7 +32,7 @@ from l2o_theory.problems.trees import detached, squared_norm
 Progress = Callable[[int, int], None]
 """Called with (meta-updates done, meta-updates in all)."""
 
-_PURPOSES = ("kind", "episode", "evaluation", "lengths", "perturbations")  # one stream per purpose and index
+_PURPOSES = ("kind", "episode", "evaluation", "lengths", "perturbations", "test", "tuning")  # one stream per index
 _PATIENCE = 30.0  # seconds of work that a kill may cost, where epochs are long
 
 
@@ -98,7 +98,7 @@ def meta_train(
         state = TrainingState.restored(saved, next(iter(weights.values())).device)
     run = _Run(rule, family, recipe, seed, state, observers)
     for observer in observers:
-        observer.begin(state.updates)
+        observer.begin(state.updates, tuple(state.judgements))
     written = time.monotonic()
     while not run.is_finished:
         run.epoch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -49,8 +50,8 @@ class Judgement:
 class Observer(Protocol):
     """Listens. The same run tells the same, however often it is interrupted."""
 
-    def begin(self, updates: int) -> None:
-        """Training goes on from this many meta-updates, 0 for a new run; whatever was told of later ones is void."""
+    def begin(self, updates: int, judgements: Sequence[Judgement]) -> None:
+        """Training goes on from here, 0 and none for a new run; whatever was told of later meta-updates is void."""
         ...
 
     def updated(self, update: MetaUpdate) -> None:

@@ -17,6 +17,8 @@
     start_std = 0.01                  # 1/sqrt(fan_in) if left out
     batch = 128
     held_out = 500                    # samples for a meta-loss on validation data
+    subset = 200                      # left out: tasks share all samples; else so many per task, beside held_out
+    label_noise = 0.2                 # of the subset
     random_scaling = 3.0              # width of the augmentation; none if left out
 
     [training]                        # what is left out is as in `Recipe`

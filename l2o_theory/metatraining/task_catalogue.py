@@ -9,7 +9,9 @@ from pathlib import Path
 import torch
 from torch import Generator
 
+from l2o_theory.errors import InputError
 from l2o_theory.metatraining.recipe_table import Table
+from l2o_theory.metatraining.subset_tasks import SubsetTasks
 from l2o_theory.metatraining.tasks import MinibatchTasks, QuadraticTasks, RandomScaling, TaskFamily
 from l2o_theory.problems import (
     MLP,
@@ -73,9 +75,17 @@ def _images(load: Callable[..., Dataset]) -> Callable[[Table, Arithmetic, int], 
 
 
 def _networks(table: Table, data: Dataset, arithmetic: Arithmetic, seed: int) -> TaskFamily:
-    """Minibatches of `batch` samples; `held_out` samples are set aside for a meta-loss on validation data."""
+    """Minibatches of `batch` samples; `held_out` samples are set aside for a meta-loss on validation data.
+
+    With `subset`, every task has so many training samples and so many held-out ones of its own, with `label_noise`.
+    """
     size, held_out = table.integer("batch", 128, least=1), table.integer("held_out", 0, least=0)
+    subset, noise = table.integer("subset", None, least=1), table.number("label_noise", 0.0)
     network, validation = _network(table, data), None
+    if subset is not None:
+        return SubsetTasks(Classification(network, data.to(device=arithmetic.device)), subset, held_out, size, noise)
+    if noise:
+        raise InputError("label_noise is that of a subset per task; give subset, the number of its training samples")
     if held_out:
         validation, data = data.split(held_out, Generator().manual_seed(seed))
         validation = validation.to(device=arithmetic.device)

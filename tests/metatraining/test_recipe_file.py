@@ -18,6 +18,7 @@ from l2o_theory.metatraining.meta_loss import MetaLoss
 from l2o_theory.metatraining.meta_training import meta_train
 from l2o_theory.metatraining.recipe import Recipe
 from l2o_theory.metatraining.recipe_file import load_recipe
+from l2o_theory.metatraining.subset_tasks import SubsetTasks
 from l2o_theory.metatraining.task_catalogue import FAMILIES
 from l2o_theory.metatraining.tasks import MinibatchTasks, QuadraticTasks, RandomScaling
 from l2o_theory.optimizers.catalogue import HAND_WRITTEN, LEARNED
@@ -206,6 +207,24 @@ def test_images_from_a_folder_beside_the_recipe(recipe: Path) -> None:
         assert isinstance(family, MinibatchTasks)
         assert isinstance(family.problem, Classification)
         assert family.problem.network == expected
+
+
+def test_a_subset_per_task(recipe: Path) -> None:
+    tasks = 'name = "digits"\npool = 4\nbatch = 10\nhidden = []\nsubset = 50\nheld_out = 30\nlabel_noise = 0.2'
+    text = PLAIN.replace('name = "quadratics"\ndimension = 3', tasks) + '[loss]\nkind = "mean"\ndata = "training"\n'
+    recipe.write_text(text)
+    setup = load_recipe(recipe)
+    assert isinstance(setup.family, SubsetTasks)
+    assert (setup.family.training, setup.family.validation, setup.family.size, setup.family.noise) == (50, 30, 10, 0.2)
+    assert meta_train(setup.rule, setup.family, setup.weights, setup.recipe).updates == 4
+    for old, new, words in [
+        ("batch = 10", "batch = 60", "wanted 1 <= size <= training"),
+        ("subset = 50\n", "", "label_noise is that of a subset"),
+        ("label_noise = 0.2", "label_noise = 2", "must lie in"),
+    ]:
+        recipe.write_text(text.replace(old, new))
+        with pytest.raises(InputError, match=rf"\[tasks\] .*{words}"):
+            load_recipe(recipe)
 
 
 BAD = [

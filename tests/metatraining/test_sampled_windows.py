@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -170,7 +171,7 @@ def same(a: MetaTrained, b: MetaTrained) -> bool:
 class Breaker:
     """Interrupts in the middle of an episode, when particles are under way."""
 
-    def begin(self, updates: int) -> None: ...
+    def begin(self, updates: int, judgements: Sequence[Judgement]) -> None: ...
     def judged(self, judgement: Judgement, steps: int) -> None: ...
     def flush(self) -> None: ...
 
