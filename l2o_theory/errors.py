@@ -1,4 +1,4 @@
-"""The one family of exceptions: each message says what was wanted, what came, and what to do."""
+"""The one family of exceptions and warnings: each message says what was wanted, what came, and what to do."""
 
 from __future__ import annotations
 
@@ -40,3 +40,7 @@ class ClaimError(L2OTheoryError):
 
 class StoreError(L2OTheoryError):
     """The ledger or an evidence file cannot be read or written (newer version, read-only folder)."""
+
+
+class LongStepWarning(UserWarning):
+    """A step size beyond 1/L that was asked for: the residual need no longer fall at every step."""

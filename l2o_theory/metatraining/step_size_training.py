@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +70,10 @@ def train_step_size_network(
         LongStepWarning: inner steps beyond 1/L_n, if they are allowed: the residual may grow.
     """
     if programs.are_long(network.step_size):
-        if not allow_long_steps:
+        if not (allow_long_steps or programs.allow_long):
             raise InputError("inner steps exceed 1/L, beyond which the residual may grow; say allow_long_steps=True")
         warnings.warn("inner steps exceed 1/L: the residual may grow", LongStepWarning, stacklevel=2)
+        programs = replace(programs, allow_long=True)
     rates = _rates(plan, len(network.weights))
     how = (network.order, network.features, network.activation)
     own, problem = digest(network.weights, network.step_size, how), digest(_data(programs))

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from l2o_theory.errors import InputError
 from l2o_theory.ntk import loss_gradient
+from l2o_theory.ntk.smoothness import admit
 from l2o_theory.optimizers.step_size_network import Features, StepSizeNetwork
 from l2o_theory.problems.quadratic_programs import QuadraticPrograms
 
@@ -63,7 +64,10 @@ def unrolled_loss(
     """F(W) and its gradient; `features` replaces the network's own mode.
 
     Raises:
-        InputError: T < 1, or an unknown route.
+        InputError: T < 1, an unknown route, or steps beyond 1/L_n that the programs do not allow.
+
+    Warns:
+        LongStepWarning: steps beyond 1/L_n, if they do: the residual may grow.
     """
     require_steps(steps)
     if route == "adjoint":
@@ -71,6 +75,7 @@ def unrolled_loss(
         return UnrolledLoss(found.loss, found.gradients, found.trajectory.multipliers)
     if route != "autograd":
         raise InputError(f"route must be adjoint or autograd, got {route!r}")
+    admit(network.step_size, programs.matrices, allow_long=programs.allow_long)
     leaves = tuple(weight.detach().requires_grad_() for weight in network.weights)
     live = replace(network, weights=leaves, features=features or network.features)
     with torch.enable_grad():

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from l2o_theory.errors import InputError
 from l2o_theory.ntk.network import Network, finite, network_of
+from l2o_theory.ntk.smoothness import admit
 
 MODES = ("full", "detached")
 ORDERS = ("xg", "gx")
@@ -64,7 +65,10 @@ class StepSizeWeights(Protocol):
 
 
 class Instances(Protocol):
-    """N least-squares problems 1/2 |M_n x - y_n|^2; the loss is their sum."""
+    """N least-squares problems 1/2 |M_n x - y_n|^2; the loss is their sum.
+
+    With an attribute allow_long = True they also take steps beyond 1/|M_n|^2, which are refused otherwise.
+    """
 
     @property
     def matrices(self) -> Tensor:
@@ -192,7 +196,11 @@ def unroll(
         evaluation: "dense", "angular" (see `network_of`), or "auto".
 
     Raises:
-        InputError: T < 1, shapes, dtypes or devices that do not fit, an unknown mode, or numbers that are not finite.
+        InputError: T < 1, shapes, dtypes or devices that do not fit, an unknown mode, numbers that are not finite, or
+            steps tau beyond 1/L_n, L_n = |M_n|_2^2, unless the problem has `allow_long = True`.
+
+    Warns:
+        LongStepWarning: steps beyond 1/L_n, if the problem allows them: the residual may grow.
     """
     mode = network.features if features is None else features
     if mode not in MODES:
@@ -220,6 +228,7 @@ def unroll(
         raise InputError(f"step_size must broadcast against {wanted}, got shape {came}") from None
     net = network_of(network.weights, activation=network.activation, evaluation=evaluation)
     _same_kind({"matrices": matrices, "targets": targets, "step_size": tau, "start": start}, net.weights[0])
+    admit(tau, problem.matrices, allow_long=bool(getattr(problem, "allow_long", False)))
     return Unroll(net, matrices, targets, tau, start, steps, network.order, mode)
 
 

@@ -10,7 +10,6 @@ Setting: Song, Lin, Xu 2025 (arXiv 2501.18092) and its published program.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -18,16 +17,14 @@ import torch
 from torch import Generator, Tensor
 
 from l2o_theory.errors import InputError
+from l2o_theory.errors import LongStepWarning as LongStepWarning
+from l2o_theory.ntk import smoothness as smoothness_
 from l2o_theory.problems.problem import Batch, Constants, Params
 
 PROGRAM_SEED = 895
 """Seed of the published runs (118 of the weights + 777); M is drawn from seed + 1, the solutions from seed + 2."""
 
 _RANK_CUT = 1e-12  # relative to beta; an eigenvalue of M M^T below it cannot be told from 0 in float64
-
-
-class LongStepWarning(UserWarning):
-    """A step size beyond 1/L: the residual need no longer fall at every step."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +35,16 @@ class QuadraticPrograms:
         matrices: M, shape (N, b, d).
         targets: y, shape (N, b).
         start: X_0, shape (N, d).
-        step_sizes: tau, shape (N, 1). Meant to be at most 1/L_n, which `with_steps` sees to: beyond, the residual may
-            grow, and training refuses unless told otherwise (see `are_long`).
+        step_sizes: tau, shape (N, 1), at most 1/L_n.
+        allow_long: whether steps beyond 1/L_n are taken all the same, here and by whatever runs on these programs:
+            the residual may then grow, where it never does up to 1/L_n.
 
     Raises:
-        InputError: see `least_squares_programs`, which fills in start and step sizes.
+        InputError: see `least_squares_programs`, which fills in start and step sizes; and steps beyond 1/L_n without
+            `allow_long`.
+
+    Warns:
+        LongStepWarning: steps beyond 1/L_n with it.
 
     Example:
         >>> programs = formula_given(2, 3, 4)
@@ -54,6 +56,7 @@ class QuadraticPrograms:
     targets: Tensor
     start: Tensor
     step_sizes: Tensor
+    allow_long: bool = False
 
     def __post_init__(self) -> None:
         shape = tuple(self.matrices.shape)
@@ -74,6 +77,7 @@ class QuadraticPrograms:
                 raise InputError(f"{name} must be finite, got NaN or infinity; mend the data")
         if not bool((self.step_sizes > 0).all()):
             raise InputError("step_sizes must be positive; take at most 1/L per instance, see with_steps")
+        smoothness_.admit(self.step_sizes, self.matrices, allow_long=self.allow_long, stacklevel=4)
 
     def init(self, generator: Generator | None = None) -> Tensor:
         """X_0, shape (N, d); nothing is random."""
@@ -97,11 +101,10 @@ class QuadraticPrograms:
             raise InputError(f"the iterate must be one tensor of shape (N, d), got {type(params).__name__}")
         return self.losses(params).sum()
 
-    @cached_property
+    @property
     def singular_values(self) -> Tensor:
         """Of every M_n, falling, shape (N, min(b, d))."""
-        values: Tensor = torch.linalg.svdvals(self.matrices)
-        return values
+        return smoothness_.singular_values(self.matrices)
 
     @property
     def smoothness(self) -> Tensor:
@@ -134,8 +137,7 @@ class QuadraticPrograms:
 
     def are_long(self, step_sizes: Tensor | float) -> bool:
         """Whether some step, broadcast against (N, d), exceeds 1/L_n beyond rounding: then the residual may grow."""
-        scaled = torch.as_tensor(step_sizes, dtype=self.matrices.dtype) * self.smoothness.unsqueeze(-1)
-        return bool((scaled > 1 + 8 * torch.finfo(self.matrices.dtype).eps).any())
+        return smoothness_.are_long(step_sizes, self.matrices)
 
     def with_steps(self, factor: float = 1.0, *, shared: bool = False, allow_long: bool = False) -> QuadraticPrograms:
         """The same programs with tau_n = factor/L_n, or factor/beta for all (`shared`).
@@ -150,21 +152,26 @@ class QuadraticPrograms:
         """
         if not 0 < factor < float("inf"):
             raise InputError(f"the step must be a positive multiple of 1/L, got {factor}; take 1 or a little less")
-        if factor > 1:
-            if not allow_long:
-                raise InputError(
-                    f"steps {factor:g}/L exceed 1/L, beyond which the residual may grow; say allow_long=True to do it"
-                )
-            warnings.warn(f"steps {factor:g}/L exceed 1/L: the residual may grow", LongStepWarning, stacklevel=2)
+        allow_long = allow_long or self.allow_long
+        if factor > 1 and not allow_long:
+            raise InputError(
+                f"steps {factor:g}/L exceed 1/L, beyond which the residual may grow; say allow_long=True to do it"
+            )
         smoothness = self.smoothness.max().expand(len(self.smoothness)) if shared else self.smoothness
         if not bool((smoothness > 0).all()):
             raise InputError("an instance has M = 0, so that 1/L is infinite; drop it or give step_sizes")
-        return replace(self, step_sizes=(factor / smoothness).unsqueeze(-1))
+        return replace(self, step_sizes=(factor / smoothness).unsqueeze(-1), allow_long=allow_long)
 
     def to(self, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> QuadraticPrograms:
-        """The same programs elsewhere or in another precision."""
+        """The same programs elsewhere or in another precision.
+
+        Steps that the coarser of two precisions has rounded beyond 1/L_n are set to it, unless `allow_long`.
+        """
         fields = (self.matrices, self.targets, self.start, self.step_sizes)
-        return QuadraticPrograms(*(tensor.to(device=device, dtype=dtype) for tensor in fields))
+        matrices, targets, start, steps = (tensor.to(device=device, dtype=dtype) for tensor in fields)
+        if not self.allow_long and steps.dtype != self.step_sizes.dtype and smoothness_.are_long(steps, matrices):
+            steps = torch.minimum(steps, 1 / smoothness_.singular_values(matrices)[:, :1].square())
+        return QuadraticPrograms(matrices, targets, start, steps, self.allow_long)
 
 
 def least_squares_programs(matrices: Tensor, targets: Tensor, start: Tensor | None = None) -> QuadraticPrograms:
@@ -177,7 +184,8 @@ def least_squares_programs(matrices: Tensor, targets: Tensor, start: Tensor | No
     if matrices.ndim != 3:
         raise InputError(f"matrices must have shape (instances, equations, unknowns), got {tuple(matrices.shape)}")
     begin = matrices.new_zeros(matrices.shape[0], matrices.shape[2]) if start is None else start
-    return QuadraticPrograms(matrices, targets, begin, matrices.new_ones(matrices.shape[0], 1)).with_steps()
+    tiny = torch.finfo(matrices.dtype).tiny if matrices.is_floating_point() else 1  # until the data are seen to be good
+    return QuadraticPrograms(matrices, targets, begin, matrices.new_full((matrices.shape[0], 1), tiny)).with_steps()
 
 
 def program_law(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from fractions import Fraction
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 import torch
 from ntk_cases import case, plain_gradient, plain_jacobian, plain_residual, relative
 
-from l2o_theory.errors import InputError
+from l2o_theory.errors import InputError, LongStepWarning
+from l2o_theory.ntk import convergence_certificate, feature_sigma_min, residual_ntk
 from l2o_theory.ntk.adjoint import loss_gradient, pull_back, push_forward
 from l2o_theory.ntk.network import Angular, Dense, network_of
 from l2o_theory.ntk.unroll import LOOP_FROM, unroll
@@ -198,3 +201,32 @@ def test_bad_problems(attribute: str, value: object, message: str) -> None:
     setattr(problem, attribute, value)
     with pytest.raises(InputError, match=message):
         loss_gradient(network, problem, 2)
+
+
+def test_steps_beyond_one_over_the_smoothness_only_where_the_problem_allows_them() -> None:
+    network, problem = case(2, 3, 4, (5, 4))
+    network.step_size = network.step_size * torch.tensor([[1.0], [1.1]])
+    calls = (loss_gradient, residual_ntk, feature_sigma_min, partial(convergence_certificate, learning_rate=0.1))
+    for call in calls:
+        with pytest.raises(InputError, match="allow_long=True"):
+            call(network, problem, 2)
+    problem.allow_long = True
+    for call in calls[:3]:
+        with pytest.warns(LongStepWarning, match="may grow"):
+            call(network, problem, 2)
+
+
+def test_what_long_steps_lose() -> None:
+    # f(x) = x^2/2 from x = 1, P = 2 to rounding: |r_1| = |1 - 2 tau|, 1 at tau = 1/L = 1, and 1.2 at 1.1/L
+    one = torch.ones(1, 1).double()
+    problem = SimpleNamespace(matrices=one[None], targets=0 * one, start=one, allow_long=True)
+    network = SimpleNamespace(weights=[torch.tensor([[0.0, 99.0]]).double()], order="xg", features="full")
+    network.activation, grown = "relu", {}
+    for tau in (1.0, 1.1):
+        network.step_size = tau
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            run = loss_gradient(network, problem, 1).trajectory
+        assert [w.category for w in caught] == [LongStepWarning] * (tau > 1)
+        grown[tau] = float(run.residuals[1].norm() / run.residuals[0].norm())
+    assert grown == pytest.approx({1.0: 1.0, 1.1: 1.2}, rel=1e-15)  # P = 2 - 2e-43

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from l2o_theory.errors import InputError
 from l2o_theory.problems.quadratic_programs import (
@@ -102,6 +105,53 @@ def test_steps_are_at_most_one_over_the_smoothness_unless_asked() -> None:
     for factor in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(InputError, match="positive multiple"):
             programs.with_steps(factor, allow_long=True)
+
+
+def test_no_program_with_long_steps_passes_in_silence() -> None:
+    good = formula_given(2, 3, 4)
+    long = good.step_sizes * torch.tensor([[1.0], [1.1 * good.beta / float(good.smoothness[1])]])  # one instance is
+    fields = (good.matrices, good.targets, good.start, long)
+    with pytest.raises(InputError, match="allow_long=True"):
+        QuadraticPrograms(*fields)
+    with pytest.warns(LongStepWarning, match="may grow"):
+        asked = QuadraticPrograms(*fields, allow_long=True)
+    with pytest.warns(LongStepWarning, match="may grow"):  # the permission stays with them
+        assert asked.to(dtype=torch.float32).allow_long
+    with pytest.warns(LongStepWarning, match="may grow"):
+        replace(asked, start=asked.start + 1)
+    with pytest.raises(InputError, match="allow_long=True"):
+        replace(asked, allow_long=False)
+    assert not good.allow_long
+    # a matrix that was written to is decomposed anew: singular values remembered blindly would still pass here
+    writable = good.matrices.clone()
+    assert not good.are_long(good.step_sizes)
+    again = QuadraticPrograms(writable, *fields[1:3], good.step_sizes)
+    writable.mul_(1.1)
+    assert again.are_long(again.step_sizes)
+    with pytest.raises(InputError, match="allow_long=True"):
+        replace(again, start=again.start + 1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([(1, 1), (2, 5), (3, 3), (6, 2)]), st.sampled_from(["32", "64"]))
+def test_up_to_one_over_the_smoothness_every_step_is_admitted_and_beyond_it_none(
+    seed: int, shape: tuple[int, int], bits: str
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    dtype = {"32": torch.float32, "64": torch.float64}[bits]
+    matrices = torch.randn(2, *shape, generator=generator, dtype=torch.float64)
+    targets, start = torch.ones(2, shape[0], dtype=dtype), torch.zeros(2, shape[1], dtype=dtype)
+    # the largest eigenvalue of the smaller Gram matrix: another route than that of the check, rounded to the dtype
+    gram = matrices @ matrices.mT if shape[0] <= shape[1] else matrices.mT @ matrices
+    steps = 1 / torch.linalg.eigvalsh(gram)[:, -1:]
+    fields = (matrices.to(dtype), targets, start)
+    programs = QuadraticPrograms(*fields, steps.to(dtype))
+    assert QuadraticPrograms(*fields, 0.01 * steps.to(dtype)).step_sizes.shape == (2, 1)
+    beyond = 1 + 1e-5 if bits == "32" else 1 + 1e-13  # 84 and 450 units: more than the 8 to 8 that rounding is given
+    with pytest.raises(InputError, match="allow_long=True"):
+        QuadraticPrograms(*fields, (beyond * steps).to(dtype))
+    # one precision's 1/L is not beyond the other's
+    assert programs.to(dtype=torch.float64).to(dtype=torch.float32).step_sizes == pytest.approx(programs.step_sizes)
 
 
 def test_bad_data_are_refused_at_the_door() -> None:
