@@ -1,4 +1,4 @@
-"""What a technique gains over plain training: ln of the mean loss, arm minus plain from the same start, by horizon."""
+"""What a technique gains, and what a learned optimizer gains over a tuned rival: paired differences with intervals."""
 
 from __future__ import annotations
 
@@ -6,83 +6,129 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import t as student
 
 from l2o_theory.claims.discovery import load_plugin
 from l2o_theory.figures.canvas import COLOURS, Canvas, theory
 from l2o_theory.figures.configuration import Configuration
 from l2o_theory.figures.experiment import Measurements
+from l2o_theory.metatraining import Difference, paired_difference
 
 _earlier = load_plugin(Path(__file__).with_name("earlier.py"))
-Array = NDArray[np.float64]
+LARGEST = float(np.finfo(np.float32).max)
+"""What the loss of a run that diverged counts as."""
+
+_BESIDE_PLAIN = (("clil", "cl"), ("cl", "aug"), ("rnnprop-clil", "rnnprop"), ("scale-clil", "scale"))
+"""Pairs that are told apart beside every arm against plain and every arm against every rival."""
 
 
-def interval(values: Array, level: float = 0.95) -> tuple[float, float, float]:
-    """Mean and the two ends of Student's t interval for it."""
-    mean, error = float(values.mean()), float(values.std(ddof=1)) / len(values) ** 0.5
-    reach = float(student.ppf((1 + level) / 2, len(values) - 1)) * error
-    return mean, mean - reach, mean + reach
+def single(run: Any, horizon: int) -> list[float]:
+    """Losses of all test tasks after so many steps."""
+    losses: list[float] = run["single"][str(horizon)]
+    return losses
 
 
-def one_sided_p(values: Array) -> float:
-    """P(T <= t) of Student's t test for a mean below 0, against a mean of 0 or more."""
-    error = float(values.std(ddof=1)) / len(values) ** 0.5
-    if error == 0:  # all differences equal: t is infinite, or 0/0 where there is no difference at all
-        return 0.0 if values[0] < 0 else 1.0
-    return float(student.cdf(float(values.mean()) / error, len(values) - 1))
+def compared(results: dict[str, Any], arm: str, other: str, horizon: int) -> Difference:
+    """Arm minus `other`, an arm or a rival tuned for this horizon, on the same test tasks.
+
+    Arms are paired by meta-seed, which gives arms of one optimizer the same untrained weights.
+    """
+    found, rivals = results["found"], results["rivals"]
+    losses = [single(run, horizon) for run in found[arm]]
+    if other in found:
+        return paired_difference(losses, [single(run, horizon) for run in found[other]])
+    tests = rivals[other][horizon]["tests"]
+    return paired_difference(losses, single(next(iter(tests.values())), horizon))
 
 
-def paired(found: dict[str, Any], arm: str, other: str, horizon: int) -> Array:
-    """Arm minus other by meta-seed: the same untrained weights, the same test problems."""
-    levels = [np.log([np.mean(run["single"][str(horizon)]) for run in found[name]]) for name in (arm, other)]
-    difference: Array = levels[0] - levels[1]
-    return difference
+def pairs(results: dict[str, Any]) -> list[tuple[str, str]]:
+    """All pairs whose difference is a number of the experiment."""
+    arms = list(results["found"])
+    listed = [(arm, "plain") for arm in arms if arm != "plain"]
+    listed += [(arm, other) for arm, other in _BESIDE_PLAIN if arm in arms and other in arms]
+    return listed + [(arm, rival) for arm in arms for rival in results["rivals"]]
 
 
-def draw(config: Configuration, out: Path, found: dict[str, Any], adams: dict[float, Any]) -> Measurements:
-    """Draw differences.{pdf,png,csv}; for every arm and horizon the mean difference and its interval."""
+def diverged(results: dict[str, Any], rival: str, horizon: int) -> float:
+    """Share of the test tasks on which a rival left the float range: its mean loss says nothing then."""
+    tests = results["rivals"][rival][horizon]["tests"]
+    return float((np.array(single(next(iter(tests.values())), horizon)) >= LARGEST).mean())
+
+
+def draw(config: Configuration, out: Path, results: dict[str, Any]) -> Measurements:
+    """Draw differences_TASK.{pdf,png,csv}; for every pair and horizon the difference and its intervals."""
+    task = results["task"]
     numbers: dict[str, float] = {}
-    for arm in found:
-        if arm == "plain":
-            continue
-        for horizon in config["test.horizons"]:
-            values, name = paired(found, arm, "plain", horizon), f"{arm}_minus_plain.N={horizon}"
-            mean, low, high = interval(values)
-            numbers |= {name: mean, f"{name}.low": low, f"{name}.high": high}
-            numbers |= {f"{name}.p": one_sided_p(values), f"{name}.wins": int((values < 0).sum())}
-    return Measurements(numbers, _draw(config, out, found))
+    for arm, other in pairs(results):
+        for horizon in config[f"{task}.horizons"]:
+            if other in results["rivals"] and diverged(results, other, horizon):
+                continue
+            found = compared(results, arm, other, horizon)
+            name, values = f"{task}.{arm}_minus_{other}.N={horizon}", np.array(found.by_seed)
+            assert found.over_seeds is not None  # there are two meta-seeds at least
+            assert found.p is not None
+            numbers |= {name: found.value, f"{name}.low": found.over_seeds.low, f"{name}.high": found.over_seeds.high}
+            numbers |= {f"{name}.both.low": found.over_both.low, f"{name}.both.high": found.over_both.high}
+            numbers |= {f"{name}.p": found.p, f"{name}.wins": int((values < 0).sum())}
+            numbers |= {f"{name}.meta_seed={seed}": float(value) for seed, value in enumerate(values)}
+    for name, tuned in results["rivals"].items():
+        for horizon, one in tuned.items():
+            stem = f"{task}.{name}.N={horizon}"
+            numbers |= {stem: float(np.log(np.mean(single(next(iter(one["tests"].values())), horizon))))}
+            numbers |= {f"{stem}.rate": one["rate"], f"{stem}.inner_steps": one["inner_steps"]}
+            numbers |= {f"{stem}.at_edge": int(one["at_edge"]), f"{stem}.diverged": diverged(results, name, horizon)}
+    return Measurements(numbers, _draw(config, out, results))
 
 
-def _draw(config: Configuration, out: Path, found: dict[str, Any]) -> tuple[Path, ...]:
-    horizons = config["test.horizons"]
-    arms = [arm for arm in found if arm != "plain"]
+def _draw(config: Configuration, out: Path, results: dict[str, Any]) -> tuple[Path, ...]:
+    task, arms = results["task"], list(results["found"])
+    horizons = config[f"{task}.horizons"]
+    budget = config[f"{task}.updates"] * config["training.window"] * config[f"{task}.problems"]
     caption = [
-        "Below 0: better than plain training at this horizon. Dots: meta-seeds, paired with plain by their untrained "
-        "weights and test problems;",
-        f"bars: mean and 95 percent interval of Student's t over {config['arms.seeds']} meta-seeds. Dashed: "
-        "differences in the table of an earlier, independent run.",
+        f"{task}: ln of the mean loss over the same test tasks; below 0 is better. Top: minus plain training. Bottom: "
+        "minus Adam, tuned",
+        f"for that horizon on training tasks with at most {budget} inner steps. Dots: {config[f'{task}.seeds']} "
+        "meta-seeds. Bars: 95 percent interval of",
+        "Student's t over meta-seeds; grey: variance over test tasks added. "
+        + ("Dashed: differences in the table of an earlier run." if task == "quadratics" else ""),
         _earlier.ARMS,
     ]
-    columns: dict[str, list[Any]] = {"arm": [], "horizon": [], "meta_seed": [], "difference": []}
-    with Canvas(1, len(horizons), height=2.6, seed=config["seed"], caption=caption, key="", sharey=True) as canvas:
+    columns: dict[str, list[Any]] = {"arm": [], "minus": [], "horizon": [], "meta_seed": [], "difference": []}
+    with Canvas(
+        2, len(horizons), height=4.2, seed=config["seed"], caption=caption, key="", sharey="row", sharex=True
+    ) as canvas:
+        for row, other in enumerate(("plain", "Adam")):
+            for axes, horizon in zip(canvas.axes[row], horizons, strict=True):
+                axes.axhline(0, color="#8C8C8C", linewidth=0.6)
+                for place, arm in enumerate(arms):
+                    if arm != other:
+                        _dots(axes, place, arm, compared(results, arm, other, horizon), columns, (other, horizon))
+                        if row == 0 and task == "quadratics":
+                            _told(axes, config, place, arm, horizon)
+            canvas.axes[row, 0].set_ylabel(f"minus {other if row == 0 else 'tuned Adam'}")
         for axes, horizon in zip(canvas.axes[0], horizons, strict=True):
-            axes.axhline(0, color="#8C8C8C", linewidth=0.6)
-            for place, arm in enumerate(arms):
-                values = paired(found, arm, "plain", horizon)
-                mean, low, high = interval(values)
-                axes.plot([place - 0.15] * len(values), values, ".", color=COLOURS[arm], markersize=5)
-                axes.errorbar(
-                    [place + 0.1], [mean], [[mean - low], [high - mean]], fmt="_", color=COLOURS[arm], capsize=2
-                )
-                is_known = config["training.updates"] == _earlier.UPDATES and horizon in _earlier.HORIZONS
-                if is_known and arm in _earlier.TABLE:
-                    told = _earlier.TABLE[arm][_earlier.HORIZONS.index(horizon)][0]
-                    told -= _earlier.TABLE["plain"][_earlier.HORIZONS.index(horizon)][0]
-                    theory(axes, [place - 0.35, place + 0.35], [told, told], arm)
-                for seed, value in enumerate(values):
-                    for name, entry in zip(columns, (arm, horizon, seed, float(value)), strict=True):
-                        columns[name].append(entry)
-            axes.set(title=f"after {horizon} steps", xticks=range(len(arms)), xticklabels=arms)
-        canvas.axes[0, 0].set_ylabel("ln mean loss, minus plain")
-        return canvas.save(out, "differences", columns)
+            axes.set(title=f"after {horizon} steps")
+        for axes in canvas.axes[1]:
+            axes.set_xticks(range(len(arms)), arms, rotation=90)
+        return canvas.save(out, f"differences_{task}", columns)
+
+
+def _dots(
+    axes: Any, place: int, arm: str, found: Difference, columns: dict[str, list[Any]], where: tuple[str, int]
+) -> None:
+    assert found.over_seeds is not None
+    seeds, both = found.over_seeds, found.over_both
+    axes.plot([place - 0.15] * len(found.by_seed), found.by_seed, ".", color=COLOURS[arm], markersize=4)
+    axes.plot([place + 0.15] * 2, [both.low, both.high], color="#B4B4B4", linewidth=0.8)
+    ends = [[found.value - seeds.low], [seeds.high - found.value]]
+    axes.errorbar([place + 0.15], [found.value], ends, fmt="_", color=COLOURS[arm], capsize=2)
+    for seed, value in enumerate(found.by_seed):
+        for name, entry in zip(columns, (arm, *where, seed, value), strict=True):
+            columns[name].append(entry)
+
+
+def _told(axes: Any, config: Configuration, place: int, arm: str, horizon: int) -> None:
+    """The difference in the earlier run's table."""
+    if config["quadratics.updates"] == _earlier.UPDATES and horizon in _earlier.HORIZONS and arm in _earlier.TABLE:
+        at = _earlier.HORIZONS.index(horizon)
+        told = _earlier.TABLE[arm][at][0] - _earlier.TABLE["plain"][at][0]
+        theory(axes, [place - 0.35, place + 0.35], [told, told], arm)

@@ -22,18 +22,19 @@ Array = NDArray[np.float64]
 KEY = "Dashed: an earlier, independent run. Solid: measured."
 
 
-def draw(config: Configuration, out: Path, found: dict[str, Any], adams: dict[float, Any]) -> Measurements:
+def draw(config: Configuration, out: Path, results: dict[str, Any]) -> Measurements:
     """Draw horizons.{pdf,png,csv}; numbers of every arm and horizon."""
+    found, adams = results["found"], results["adams"]
     reference = adams[config["adam.reference"]]
     numbers: dict[str, float] = {}
     for name, runs in {**found, **{f"adam{rate:g}": [run] for rate, run in adams.items()}}.items():
-        for horizon in config["test.horizons"]:
-            numbers |= _levels(config, f"{name}.N={horizon}", runs, reference, str(horizon))
+        for horizon in config["quadratics.horizons"]:
+            numbers |= _levels(config, f"quadratics.{name}.N={horizon}", runs, reference, str(horizon))
     return Measurements(numbers, _draw(config, out, found, adams))
 
 
 def _levels(config: Configuration, name: str, runs: list[Any], reference: Any, horizon: str) -> dict[str, float]:
-    """ln of the mean loss: its level, the spread over meta-seeds, and over test sets of `test.block` problems."""
+    """ln of the mean loss: its level, the spread over meta-seeds, and over test sets of `quadratics.block` problems."""
     levels = np.array([np.log(np.mean(run["single"][horizon])) for run in runs])
     blocks = np.array([in_blocks(config, run, horizon) for run in runs])
     over = blocks - in_blocks(config, reference, horizon)
@@ -52,18 +53,18 @@ def _levels(config: Configuration, name: str, runs: list[Any], reference: Any, h
 
 def in_blocks(config: Configuration, run: Any, horizon: str) -> Array:
     """ln of the mean loss of each block of test problems."""
-    losses = np.array(run["single"][horizon]).reshape(-1, config["test.block"])
+    losses = np.array(run["single"][horizon]).reshape(-1, config["quadratics.block"])
     levels: Array = np.log(losses.mean(axis=1))
     return levels
 
 
 def _draw(config: Configuration, out: Path, found: dict[str, Any], adams: dict[float, Any]) -> tuple[Path, ...]:
-    steps = np.array(config["test.steps"])
+    steps = np.array(config["quadratics.steps"])
     seen = steps > 0
     caption = [
-        f"ln of the mean loss over {config['test.problems']} fixed quadratics |Wx - y|$^2$, d = "
-        f"{config['tasks.dimension']}; LSTM optimizers after {config['training.updates']} meta-updates at most; "
-        f"band: {config['arms.seeds']} meta-seeds.",
+        f"ln of the mean loss over {config['quadratics.runs']} fixed quadratics |Wx - y|$^2$, d = "
+        f"{config['quadratics.dimension']}; LSTM optimizers after {config['quadratics.updates']} meta-updates at most; "
+        f"band: {config['quadratics.seeds']} meta-seeds.",
         _earlier.ARMS,
         "Dashed: an earlier, independent program with 64 test problems of its own. (a) levels, which move with the "
         "test set;",
@@ -90,7 +91,7 @@ def _draw(config: Configuration, out: Path, found: dict[str, Any], adams: dict[f
             spread(relative, steps[seen], (curves - base)[:, seen], arm)
             for seed, curve in enumerate(curves):
                 _append(columns, arm, seed, steps, curve)
-            if arm in _earlier.TABLE and config["training.updates"] == _earlier.UPDATES:
+            if arm in _earlier.TABLE and config["quadratics.updates"] == _earlier.UPDATES:
                 told = np.array([mean for mean, _ in _earlier.TABLE[arm]])
                 theory(level, _earlier.HORIZONS, told, arm, marker=".", markersize=3)
                 if config["adam.reference"] in _earlier.ADAM:

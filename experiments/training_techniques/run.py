@@ -1,12 +1,14 @@
-"""How to train a learned optimizer: plain, longer horizon, curriculum, imitation, both, on random quadratics.
+"""How to train a learned optimizer: plain, longer horizon, curriculum, imitation, both; on quadratics, digits, MNIST.
 
-Techniques and schedules of arXiv 2010.09089 (released code), at a scale for a CPU. `training.py` trains, the files
-named in `_FIGURES` draw.
+Techniques, schedules and optimizees of arXiv 2010.09089 (released code), at a scale for a CPU; MNIST, whose files the
+reader has to bring, is for a GPU. `arms.py` says what the arms are, `optimizees.py` what they are trained and tested
+on, `training.py` does both, and the other files draw.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from l2o_theory.claims.discovery import load_plugin
 from l2o_theory.errors import InputError
@@ -14,72 +16,118 @@ from l2o_theory.figures.configuration import Configuration, Parameter
 from l2o_theory.figures.experiment import Measurements, Progress
 from l2o_theory.figures.pieces import Pieces
 
+_TASKS = ("quadratics", "digits", "mnist")
+_OF_A_TASK = {
+    "arms": Parameter(str, many=True),
+    "seeds": Parameter(int, least=2),
+    "updates": Parameter(int, least=1),
+    "problems": Parameter(int, least=1),
+    "judged": Parameter(int, least=1),
+    "runs": Parameter(int, least=2),
+    "transfer_runs": Parameter(int, least=2),
+    "horizons": Parameter(int, many=True, least=1),
+    "steps": Parameter(int, many=True, least=0),
+}
 PARAMETERS = {
-    "tasks.dimension": Parameter(int, least=1),
-    "tasks.start_std": Parameter(float, least=0),
-    "tasks.problems": Parameter(int, least=1),
-    "training.updates": Parameter(int, least=1),
+    "device": Parameter(str),
+    "tasks.names": Parameter(str, many=True),
     "training.window": Parameter(int, least=1),
-    "training.rate": Parameter(float, least=0),
     "training.period": Parameter(int, least=1),
-    "training.judged": Parameter(int, least=1),
-    "arms.names": Parameter(str, many=True),
-    "arms.seeds": Parameter(int, least=2),
+    "scale.share": Parameter(float, least=0),
+    "scale.period": Parameter(int, least=1),
+    "scale.judged": Parameter(int, least=1),
+    "scale.clip": Parameter(float, least=0),
+    **{f"{optimizer}.rate": Parameter(float, least=0) for optimizer in ("lstm", "rnnprop", "scale")},
+    **{f"{optimizer}.shares": Parameter(float, many=True, least=0) for optimizer in ("lstm", "rnnprop", "scale")},
     "plain.horizon": Parameter(int, least=1),
     "aug.horizon": Parameter(int, least=1),
     "cl.horizons": Parameter(int, many=True, least=1),
     "il.share": Parameter(float, least=0),
     "il.teacher": Parameter(float, least=0),
-    "clil.shares": Parameter(float, many=True, least=0),
-    "test.problems": Parameter(int, least=2),
-    "test.block": Parameter(int, least=1),
-    "test.horizons": Parameter(int, many=True, least=1),
-    "test.steps": Parameter(int, many=True, least=0),
+    "rivals.rates": Parameter(float, many=True, least=0),
+    "rivals.refine": Parameter(int, least=0),
+    **{f"{task}.{name}": parameter for task in _TASKS for name, parameter in _OF_A_TASK.items()},
+    "quadratics.block": Parameter(int, least=1),
+    "quadratics.dimension": Parameter(int, least=1),
+    "quadratics.start_std": Parameter(float, least=0),
+    "digits.batch": Parameter(int, least=1),
+    "digits.images": Parameter(int, least=1),
+    "mnist.batch": Parameter(int, least=1),
+    "mnist.folder": Parameter(str),
+    "mnist.cifar": Parameter(str),
     "adam.rates": Parameter(float, many=True, least=0),
     "adam.reference": Parameter(float, least=0),
 }
-_FIGURES = ("horizons", "differences", "stages")
+_QUADRATICS = ("horizons", "test_sets", "stages")  # figures of the quadratics alone
+_EACH = ("differences", "transfer")  # of every task
 _beside = Path(__file__)
 
 
 def run(config: Configuration, out: Path, *, pieces: Pieces, progress: Progress) -> Measurements:
-    """Train every arm from every meta-seed, run the Adams, draw the three figures."""
+    """Train every arm on every task from every meta-seed, tune the rivals, draw."""
     training = load_plugin(_beside.with_name("training.py"))
-    _refuse(config, training.ARMS)
-    adams = {rate: training.adam(config, pieces, rate) for rate in config["adam.rates"]}
-    arms, seeds = config["arms.names"], config["arms.seeds"]
-    found: dict[str, list[object]] = {arm: [] for arm in arms}
-    each, total = config["training.updates"], config["training.updates"] * len(arms) * seeds
-    for seed in range(seeds):  # seed by seed, so that an interrupted run has compared all arms on some
-        for place, arm in enumerate(arms):
-            before = (seed * len(arms) + place) * each
-
-            def told(now: int, _: int, before: int = before, stage: str = f"{arm}, meta-seed {seed}") -> None:
-                progress(stage, before + now, total)
-
-            found[arm].append(training.trained(config, pieces, arm, seed, told))
+    _refuse(config)
     numbers: dict[str, float] = {}
     files: tuple[Path, ...] = ()
-    for name in _FIGURES:
-        figure = load_plugin(_beside.with_name(f"{name}.py"))
-        measured = figure.draw(config, out, found, adams)
-        numbers |= measured.numbers
-        files += measured.files
+    for task in config["tasks.names"]:
+        found = _trained(config, pieces, progress, training, task)
+        rivals = {
+            name: {
+                horizon: training.rival(config, pieces, task, name, horizon) for horizon in config[f"{task}.horizons"]
+            }
+            for name in training.RIVALS
+        }
+        results = {"task": task, "found": found, "rivals": rivals, "adams": {}}
+        if task == "quadratics":
+            results["adams"] = {rate: training.adam(config, pieces, rate) for rate in config["adam.rates"]}
+        for name in (*_EACH, *_QUADRATICS) if task == "quadratics" else _EACH:
+            figure = load_plugin(_beside.with_name(f"{name}.py"))
+            drawn = figure.draw(config, out, results)
+            numbers |= drawn.numbers
+            files += drawn.files
     return Measurements(numbers, files)
 
 
-def _refuse(config: Configuration, known: tuple[str, ...]) -> None:
+def _trained(
+    config: Configuration, pieces: Pieces, progress: Progress, training: Any, task: str
+) -> dict[str, list[Any]]:
+    """Arm -> by meta-seed what `training.trained` returns, `tests` by optimizee, `losses` and `single` of the first."""
+    arms, seeds = config[f"{task}.arms"], config[f"{task}.seeds"]
+    found: dict[str, list[Any]] = {arm: [] for arm in arms}
+    each = config[f"{task}.updates"]
+    total = each * len(arms) * seeds
+    for seed in range(seeds):  # seed by seed, so that an interrupted run has compared all arms on some
+        for place, arm in enumerate(arms):
+            before, stage = (seed * len(arms) + place) * each, f"{task}: {arm}, meta-seed {seed}"
+
+            def told(now: int, _: int, before: int = before, stage: str = stage) -> None:
+                progress(stage, before + now, total)
+
+            one = training.trained(config, pieces, task, arm, seed, told)
+            tests = training.tested(config, pieces, task, arm, seed, one["weights"])
+            found[arm].append({**one, "tests": tests, **next(iter(tests.values()))})
+    return found
+
+
+def _refuse(config: Configuration) -> None:
     """What the types of PARAMETERS do not say."""
-    if unknown := [arm for arm in config["arms.names"] if arm not in known]:
-        raise InputError(f"arms.names has {unknown[0]!r}; known are {', '.join(known)}: change it in config.toml")
-    if "plain" not in config["arms.names"]:
-        raise InputError("arms.names lacks plain, which all others are compared with: add it in config.toml")
-    if lacking := [horizon for horizon in config["test.horizons"] if horizon not in config["test.steps"]]:
-        raise InputError(f"test.steps lacks {lacking[0]} of test.horizons: add it in config.toml")
-    if config["test.problems"] % config["test.block"] or config["test.problems"] == config["test.block"]:
+    known = load_plugin(_beside.with_name("arms.py")).ARMS
+    load_plugin(_beside.with_name("optimizees.py")).device(config)
+    if unknown := [task for task in config["tasks.names"] if task not in _TASKS]:
+        raise InputError(f"tasks.names has {unknown[0]!r}; known are {', '.join(_TASKS)}: change it in config.toml")
+    for task in config["tasks.names"]:
+        if unknown := [arm for arm in config[f"{task}.arms"] if arm not in known]:
+            raise InputError(f"{task}.arms has {unknown[0]!r}; known are {', '.join(known)}: change it in config.toml")
+        if "plain" not in config[f"{task}.arms"]:
+            raise InputError(f"{task}.arms lacks plain, which all others are compared with: add it in config.toml")
+        steps = config[f"{task}.steps"]
+        if lacking := [horizon for horizon in config[f"{task}.horizons"] if horizon not in steps]:
+            raise InputError(f"{task}.steps lacks {lacking[0]} of {task}.horizons: add it in config.toml")
+    runs, block = config["quadratics.runs"], config["quadratics.block"]
+    if runs % block or runs == block:
         raise InputError(
-            f"test.problems must be a multiple of test.block, twice or more, got {config['test.problems']} and "
-            f"{config['test.block']}: change it in config.toml"
+            f"quadratics.runs must be a multiple of quadratics.block, twice or more, got {runs} and {block}: change it "
+            "in config.toml"
         )
     if config["adam.reference"] not in config["adam.rates"]:
         raise InputError(f"adam.rates lacks adam.reference = {config['adam.reference']}: add it in config.toml")

@@ -7,37 +7,39 @@ from typing import Any
 
 import numpy as np
 
+from l2o_theory.claims.discovery import load_plugin
 from l2o_theory.figures.canvas import COLOURS, Canvas
 from l2o_theory.figures.configuration import Configuration
 from l2o_theory.figures.experiment import Measurements
 
+_arms = load_plugin(Path(__file__).with_name("arms.py"))
 
-def draw(config: Configuration, out: Path, found: dict[str, Any], adams: dict[float, Any]) -> Measurements:
+
+def draw(config: Configuration, out: Path, results: dict[str, Any]) -> Measurements:
     """Draw stages.{pdf,png,csv}; numbers: meta-updates made and last stage of every arm."""
-    numbers: dict[str, float] = {}
+    found, numbers = results["found"], dict[str, float]()
     for arm, runs in found.items():
-        numbers[f"{arm}.least_updates"] = min(run["updates"] for run in runs)
-        numbers[f"{arm}.most_updates"] = max(run["updates"] for run in runs)
-        numbers[f"{arm}.stage"] = float(np.mean([run["stage"] for run in runs]))
-        numbers[f"{arm}.skipped"] = sum(run["skipped"] for run in runs)
+        numbers[f"quadratics.{arm}.least_updates"] = min(run["updates"] for run in runs)
+        numbers[f"quadratics.{arm}.most_updates"] = max(run["updates"] for run in runs)
+        numbers[f"quadratics.{arm}.stage"] = float(np.mean([run["stage"] for run in runs]))
+        numbers[f"quadratics.{arm}.skipped"] = sum(run["skipped"] for run in runs)
     return Measurements(numbers, _draw(config, out, found))
 
 
 def _draw(config: Configuration, out: Path, found: dict[str, Any]) -> tuple[Path, ...]:
     caption = [
-        f"(a) the loss that decides, over {config['training.judged']} problems every {config['training.period']} "
+        f"(a) the loss that decides, over {config['quadratics.judged']} problems every {config['training.period']} "
         "epochs: at the horizon of training for plain, aug and il, at the next one for",
         "a curriculum. Dots: evaluations that were kept. (b) horizon of the training episodes. One line per "
         "meta-seed, up to its last evaluation.",
     ]
-    horizons = {"plain": (config["plain.horizon"],), "il": (config["plain.horizon"],), "aug": (config["aug.horizon"],)}
     columns: dict[str, list[Any]] = {
         "arm": [], "meta_seed": [], "updates": [], "horizon": [], "loss": [], "decision": []
     }  # fmt: skip
     with Canvas(1, 2, height=2.8, seed=config["seed"], caption=caption, key="Solid: measured.") as canvas:
         judged, trained = canvas.axes[0]
         for arm, runs in found.items():
-            steps = horizons.get(arm, config["cl.horizons"])
+            steps = _arms.horizons(config, arm)
             for seed, run in enumerate(runs):
                 if not run["judgements"]:
                     continue

@@ -61,6 +61,10 @@ COLOURS: Mapping[str, str] = {
     "clsame": "#00BF33",
     "il": "#B8D600",
     "clil": "#00FFB8",
+    "rnnprop": "#B00024",
+    "rnnprop-clil": "#FF3040",
+    "scale": "#480070",
+    "scale-clil": "#9B80FF",
 }
 """One colour per method, distinguishable with colour-vision deficiency; black is the theory's exact value."""
 

@@ -1,108 +1,101 @@
 """What the training techniques do on random quadratics: paired differences over meta-seeds, with test and interval.
 
-|W x - y|^2, d = 10, L2O-DM, 1500 meta-updates; levels are ln of the mean loss over 512 fixed test problems, arms paired
-with plain training by their untrained weights. Training takes ten minutes and more, so the levels are read from
-_quadratics.py beside this file: version, configuration and numbers of `l2o-theory reproduce training_techniques`, of
-four of its arms. Every test is Student's t, paired, one-sided, at level 0.05, each for itself.
+|W x - y|^2, d = 10, L2O-DM, 1500 meta-updates; levels are ln of the mean loss over 512 fixed test problems. Training
+takes twenty minutes and more, so the levels are read from _quadratics.py beside this file, an excerpt of the numbers of
+`l2o-theory reproduce training_techniques`; a slow test computes them anew for three of the arms.
+
+Adam as a rival is tuned for the horizon on training problems, with the 240000 inner steps of one meta-training; Adam
+"in hindsight" is the best of four step sizes on the test problems themselves.
 
 Techniques: released code of Chen et al., NeurIPS 2020 (arXiv 2010.09089). Task and statistics: derived here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from l2o_theory.claims import Claim, Measurement, Status
 from l2o_theory.claims.discovery import load_plugin
 
+_recorded = load_plugin(Path(__file__).with_name("_recorded.py"))
 RECORD: dict[str, Any] = load_plugin(Path(__file__).with_name("_quadratics.py")).RECORD
-LEVEL = 0.05
-_SCOPE = "quadratics d = 10, 1500 meta-updates, 3 meta-seeds, 512 test problems"
+_run = _recorded.Recorded(RECORD, "quadratics", "_quadratics.py")
+levels, paired, tested = _run.levels, _run.paired, _recorded.tested
+_SCOPE = "quadratics d = 10, L2O-DM, 1500 meta-updates, 4 meta-seeds, 512 test problems"
 _SOURCE = "the claim of arXiv 2010.09089, read for quadratics at this scale"
+_EARLIER = {"plain": (-2.30, 0.11), "aug": (-2.62, 0.12), "cl": (-2.59, 0.09)}
+"""An earlier, independent program after 1000 steps, on 64 problems of its own: mean and sd over meta-seeds."""
 
 
-def levels(arm: str, horizon: int) -> list[float]:
-    """ln of the mean loss at this horizon, by meta-seed."""
-    seeds = RECORD["config"]["arms.seeds"]
-    return [RECORD["numbers"][f"{arm}.N={horizon}.meta_seed={seed}"] for seed in range(seeds)]
-
-
-def paired(arm: str, other: str, horizon: int) -> list[float]:
-    """Arm minus other by meta-seed."""
-    return [a - b for a, b in zip(levels(arm, horizon), levels(other, horizon), strict=True)]
-
-
-def tested(values: Sequence[float]) -> dict[str, float]:
-    """Mean, 95 percent interval of Student's t, and the one-sided p of a mean below 0."""
-    from scipy.stats import t
-
-    count = len(values)
-    mean = sum(values) / count
-    error = (sum((v - mean) ** 2 for v in values) / (count - 1) / count) ** 0.5
-    reach = float(t.ppf(0.975, count - 1)) * error
-    return {"mean": mean, "low": mean - reach, "high": mean + reach, "p": float(t.cdf(mean / error, count - 1))}
-
-
-def _compared(arm: str, other: str, horizon: int, fault: tuple[str, str, int]) -> Callable[[int], Measurement]:
-    """Whether `arm` has the lower level, at `LEVEL`; the same test must not accept `fault`, known to be wrong."""
-
-    def measure(seed: int) -> Measurement:
-        values = paired(arm, other, horizon)
-        found, wrong = tested(values), tested(paired(*fault))
-        name = f"{fault[0]} beats {fault[1]} at {fault[2]}"
-        caught = wrong["p"] >= LEVEL
-        row: dict[str, Any] = {"difference": f"{arm} - {other} at N = {horizon}", "by meta-seed": str(values), **found}
-        return Measurement(
-            holds=found["p"] < LEVEL,
-            table=(row, {"difference": f"planted: {fault[0]} - {fault[1]} at N = {fault[2]}", **wrong}),
-            margin=LEVEL - found["p"],
-            arithmetic=(
-                f"one-sided paired t test over {len(values)} meta-seeds at level {LEVEL}; float32 training, read from "
-                f"_quadratics.py (l2o_theory {RECORD['version']}, torch {RECORD['versions']['torch']}, seed "
-                f"{RECORD['config']['seed']}), not recomputed here; the slow tests recompute it"
-            ),
-            refuted_faults=(name,) if caught else (),
-            accepted_faults=() if caught else (name,),
+def _earlier_run(seed: int) -> Measurement:
+    """Levels predicted for the earlier run's test set, in units of its spread over meta-seeds."""
+    numbers, rows = _run.numbers, []
+    for arm, (mean, spread) in _EARLIER.items():
+        name = f"quadratics.{arm}.N=1000"
+        rows.append(
+            {
+                "arm": arm,
+                "earlier run": mean,
+                "predicted for its test set": numbers[f"{name}.predicted"],
+                "in its sd": (numbers[f"{name}.predicted"] - mean) / spread,
+                "ours on our 512": numbers[name],
+                "that in its sd": (numbers[name] - mean) / spread,
+                "sd over sets of 64": numbers[f"{name}.set_sd"],
+            }
         )
-
-    return measure
-
-
-def _undecided(seed: int) -> Measurement:
-    """Whether the interval of cl - aug contains 0; that of plain - cl at 100 steps must not."""
-    found, wrong = tested(paired("cl", "aug", 1000)), tested(paired("plain", "cl", 100))
-    fault = "plain and cl are not told apart at 100"
-    caught = not wrong["low"] <= 0 <= wrong["high"]
+    worst, raw = max(abs(row["in its sd"]) for row in rows), max(abs(row["that in its sd"]) for row in rows)
+    fault = "levels on two different test sets agree as they are"
     return Measurement(
-        holds=found["low"] <= 0 <= found["high"],
-        table=({"difference": "cl - aug at N = 1000", **found}, {"difference": "plain - cl at N = 100", **wrong}),
-        margin=min(-found["low"], found["high"]),
-        arithmetic="Student's t interval over 3 meta-seeds; read from _quadratics.py, not recomputed here",
-        refuted_faults=(fault,) if caught else (),
-        accepted_faults=() if caught else (fault,),
+        holds=worst <= 3,
+        table=tuple(rows),
+        margin=1 - worst / 3,
+        arithmetic=f"least squares on Adam's levels at 4 step sizes over 2000 random sets of 64; {_run.origin}",
+        refuted_faults=(fault,) if raw > 3 else (),
+        accepted_faults=() if raw > 3 else (fault,),
     )
 
 
 def _test_sets(seed: int) -> Measurement:
     """Spread of a level over test sets of 64 problems beside that over meta-seeds."""
-    numbers, rows = RECORD["numbers"], []
+    numbers, rows = _run.numbers, []
     for arm in ("plain", "aug", "cl"):
-        over_sets, over_seeds = numbers[f"{arm}.N=1000.block_sd"], numbers[f"{arm}.N=1000.sd"]
-        relative = numbers[f"{arm}.N=1000.over_adam.block_sd"]
+        name = f"quadratics.{arm}.N=1000"
+        over_sets, over_seeds = numbers[f"{name}.set_sd"], numbers[f"{name}.sd"]
         rows.append(
-            {"arm": arm, "sd over test sets": over_sets, "sd over meta-seeds": over_seeds, "relative": relative}
+            {
+                "arm": arm,
+                "sd over test sets": over_sets,
+                "sd over meta-seeds": over_seeds,
+                "share of the test sets with the earlier run's level within 3 of its sd": numbers[
+                    f"{name}.sets_within_bar"
+                ],
+            }
         )
     least = min(row["sd over test sets"] for row in rows)
     fault = "a test set of 64 fixes the level to 0.1"
     return Measurement(
-        holds=least > 0.15,
+        holds=least > 0.4,
         table=tuple(rows),
-        margin=least / 0.15 - 1,
-        arithmetic="8 disjoint test sets of 64 problems, 3 meta-seeds; read from _quadratics.py, not recomputed here",
+        margin=least / 0.4 - 1,
+        arithmetic=f"2000 random sets of 64 of 512 problems, mean of 4 meta-seeds; {_run.origin}",
         refuted_faults=(fault,) if least > 0.1 else (),
         accepted_faults=() if least > 0.1 else (fault,),
+    )
+
+
+def _never_better(seed: int) -> Measurement:
+    """Whether clil has the higher level than cl on every meta-seed; so it must not be for clsame."""
+    values, other = paired("clil", "cl", 1000), paired("clsame", "cl", 1000)
+    fault = "clsame has a higher level than cl on every meta-seed"
+    caught = min(other) <= 0
+    return Measurement(
+        holds=min(values) > 0,
+        table=({"difference": "clil - cl at N = 1000", "by meta-seed": str(values), **tested(values)},),
+        margin=min(values),
+        arithmetic=_run.origin,
+        refuted_faults=(fault,) if caught else (),
+        accepted_faults=() if caught else (fault,),
     )
 
 
@@ -115,11 +108,8 @@ CLAIMS = [
         kind="statistical",
         scope=_SCOPE,
         expected=Status.NOT_FALSIFIED,
-        measure=_compared("cl", "plain", 1000, ("cl", "plain", 100)),
-        notes=(
-            "All three meta-seeds agree in sign, but the two-sided 95 percent interval, -0.22 to 0.01, contains 0. "
-            "Adam at 0.3 is as good as the curriculum on these problems."
-        ),
+        measure=_run.beats(("cl", "plain", 1000), ("cl", "plain", 100)),
+        notes="All four meta-seeds agree in sign; 95 percent interval -0.25 to -0.02, 2 to 22 percent of the loss.",
     ),
     Claim(
         id="training/quadratics/curriculum_judged_on_the_same_problems",
@@ -132,7 +122,7 @@ CLAIMS = [
         kind="statistical",
         scope=_SCOPE,
         expected=Status.NOT_FALSIFIED,
-        measure=_compared("clsame", "plain", 1000, ("clsame", "plain", 100)),
+        measure=_run.beats(("clsame", "plain", 1000), ("cl", "plain", 100)),
         notes="An arm added after the others had been seen, to find out why the curriculum gained less than expected.",
     ),
     Claim(
@@ -143,41 +133,136 @@ CLAIMS = [
         kind="statistical",
         scope=_SCOPE,
         expected=Status.NOT_FALSIFIED,
-        measure=_compared("plain", "cl", 100, ("cl", "plain", 100)),
+        measure=_run.beats(("plain", "cl", 100), ("cl", "plain", 100)),
     ),
     Claim(
         id="training/quadratics/curriculum_beats_longer_horizon",
-        title="Three meta-seeds show that a curriculum beats a fixed longer horizon after 1000 steps",
+        title="Four meta-seeds show that a curriculum beats a fixed longer horizon after 1000 steps",
         source=_SOURCE,
         statement=(
-            "The one-sided paired t test over three meta-seeds finds cl - aug at N = 1000 below 0 at level 0.05, "
+            "The one-sided paired t test over four meta-seeds finds cl - aug at N = 1000 below 0 at level 0.05, "
             "aug at a fixed 500. It does not: what falls is this finding, not the sentence about optimizers."
         ),
         kind="statistical",
         scope=_SCOPE,
         expected=Status.FALSIFIED,
-        measure=_compared("cl", "aug", 1000, ("cl", "plain", 100)),
+        measure=_run.beats(("cl", "aug", 1000), ("cl", "plain", 100)),
     ),
     Claim(
         id="training/quadratics/curriculum_and_longer_horizon",
-        title="Corrected: three meta-seeds do not tell a curriculum from a fixed longer horizon",
+        title="Corrected: four meta-seeds do not tell a curriculum from a fixed longer horizon",
         source="derived here",
         statement="The 95 percent interval of cl - aug at N = 1000 contains 0. That is no proof of equality.",
         kind="statistical",
         scope=_SCOPE,
         expected=Status.NOT_FALSIFIED,
-        measure=_undecided,
+        measure=_run.undecided(("cl", "aug", 1000), ("plain", "cl", 100)),
         corrects="training/quadratics/curriculum_beats_longer_horizon",
     ),
     Claim(
-        id="training/quadratics/test_sets",
-        title="With 64 test problems no level is known to better than 0.15",
+        id="training/quadratics/curriculum_and_imitation_beat_curriculum",
+        title="Four meta-seeds show that curriculum and imitation together beat the curriculum after 1000 steps",
+        source=_SOURCE,
+        statement=(
+            "The one-sided paired t test over four meta-seeds finds clil - cl at N = 1000 below 0 at level 0.05; the "
+            "teacher is Adam at 0.01, as released. It does not: what falls is this finding, at this scale."
+        ),
+        kind="statistical",
+        scope=_SCOPE,
+        expected=Status.FALSIFIED,
+        measure=_run.beats(("clil", "cl", 1000), ("cl", "plain", 100)),
+        notes="The teacher is slow on this task: after 1000 steps its own loss is four times that of plain L2O-DM.",
+    ),
+    Claim(
+        id="training/quadratics/imitation_of_a_slow_teacher_does_not_help",
+        title="Corrected: imitation of Adam at 0.01 does not help the curriculum on any of four meta-seeds",
         source="derived here",
-        statement="Over sets of 64 problems ln of the mean loss at N = 1000 has a standard deviation above 0.15.",
+        statement="clil - cl at N = 1000 is above 0 on each of the four meta-seeds.",
+        kind="measurement",
+        scope=_SCOPE,
+        expected=Status.NOT_FALSIFIED,
+        measure=_never_better,
+        corrects="training/quadratics/curriculum_and_imitation_beat_curriculum",
+    ),
+    Claim(
+        id="training/quadratics/curriculum_beats_tuned_adam",
+        title="A curriculum beats Adam that was tuned with the inner steps of one meta-training, after 1000 steps",
+        source=_SOURCE,
+        statement=(
+            "cl - Adam at N = 1000 is below 0, Adam at the best of 10 step sizes on 24 training problems each, for "
+            "this horizon: 240000 inner steps, as many as the 1500 meta-updates took."
+        ),
+        kind="statistical",
+        scope=_SCOPE + "; Adam's default decays",
+        expected=Status.NOT_FALSIFIED,
+        measure=_run.beats(("cl", "Adam", 1000), ("cl", "Adam", 100)),
+        notes=(
+            "Interval -0.33 to -0.02 with these test problems, -0.32 to -0.02 with their variance added. What the "
+            "meta-training spent on its evaluations is not given to Adam."
+        ),
+    ),
+    Claim(
+        id="training/quadratics/plain_beats_tuned_adam_at_its_own_horizon",
+        title="Plain training beats tuned Adam at its own horizon of 100 steps",
+        source=_SOURCE,
+        statement="plain - Adam at N = 100 is below 0, Adam tuned for 100 steps.",
+        kind="statistical",
+        scope=_SCOPE + "; Adam's default decays",
+        expected=Status.NOT_FALSIFIED,
+        measure=_run.beats(("plain", "Adam", 100), ("cl", "Adam", 100)),
+        notes="At 1000 steps the same optimizers are not told from tuned Adam: -0.18 to 0.11.",
+    ),
+    Claim(
+        id="training/quadratics/curriculum_beats_adam_in_hindsight",
+        title="Four meta-seeds show that the curriculum beats Adam at its best step size on the test problems",
+        source=_SOURCE,
+        statement=(
+            "The one-sided paired t test finds cl below the best of Adam at 0.01, 0.03, 0.1, 0.3 on the very test "
+            "problems, at N = 1000. It does not: the advantage over tuned Adam is one over its tuning."
+        ),
+        kind="statistical",
+        scope=_SCOPE,
+        expected=Status.FALSIFIED,
+        measure=_run.beats(("cl", "hindsight", 1000), ("cl", "hindsight", 100)),
+    ),
+    Claim(
+        id="training/quadratics/curriculum_and_adam_in_hindsight",
+        title="Corrected: the curriculum is not told from Adam at its best step size on the test problems",
+        source="derived here",
+        statement="The 95 percent interval of that difference at N = 1000 contains 0.",
+        kind="statistical",
+        scope=_SCOPE,
+        expected=Status.NOT_FALSIFIED,
+        measure=_run.undecided(("cl", "hindsight", 1000), ("plain", "hindsight", 100)),
+        corrects="training/quadratics/curriculum_beats_adam_in_hindsight",
+        notes="Judged on the same problems (clsame) it is ahead of that Adam too: -0.34 to -0.04.",
+    ),
+    Claim(
+        id="training/quadratics/earlier_run",
+        title="Plain training, longer horizon and curriculum reach the levels of an independent program",
+        source="derived here",
+        statement=(
+            "On a test set as hard as that program's, the three arms have its level after 1000 steps within 3 of its "
+            "standard deviations over meta-seeds. How hard the set is, is read off Adam's levels on it."
+        ),
+        kind="measurement",
+        scope="quadratics d = 10, 1500 meta-updates, 4 meta-seeds, 64 test problems there and 512 here",
+        expected=Status.NOT_FALSIFIED,
+        measure=_earlier_run,
+        notes=(
+            "Adam's levels there are not unusual: of our sets of 64, 24 percent are farther from the mean. With "
+            "imitation the levels after 200 steps differ: -1.54 predicted, -1.80 found."
+        ),
+    ),
+    Claim(
+        id="training/quadratics/test_sets",
+        title="With 64 test problems no level is known to better than 0.4",
+        source="derived here",
+        statement="Over sets of 64 problems ln of the mean loss at N = 1000 has a standard deviation above 0.4.",
         kind="measurement",
         scope="quadratics d = 10, arms plain, aug, cl",
         expected=Status.NOT_FALSIFIED,
         measure=_test_sets,
-        notes="So levels from different test sets are compared relative to Adam on the same problems.",
+        notes="So levels from different test sets are compared through Adam's levels on either.",
     ),
 ]
