@@ -103,7 +103,9 @@ def _draw(
                 body.set(facecolor=COLOURS[arm], alpha=0.25)
                 mean, spread = _earlier.TABLE[arm][_earlier.HORIZONS.index(horizon)]
                 if is_full:
-                    axes.fill_between([place - 0.4, place + 0.4], mean - 3 * spread, mean + 3 * spread, color="#D2D2D2", zorder=0)
+                    axes.fill_between(
+                        [place - 0.4, place + 0.4], mean - 3 * spread, mean + 3 * spread, color="#D2D2D2", zorder=0
+                    )
                 axes.errorbar([place], [value], [[2 * rest], [2 * rest]], fmt="o", color=COLOURS[arm], markersize=3)
                 row = (arm, horizon, value, rest, numbers[f"{name}.set_sd"], mean)
                 for column, entry in zip(columns, row, strict=True):

@@ -250,7 +250,8 @@ def test_mnist_needs_its_files_and_runs_on_them(tmp_path: Path) -> None:
         f'mnist.folder = "{tmp_path}"\nmnist.cifar = "{tmp_path}"\n'
     )
     config.write_text(text)
-    expected = (copy / "expected.toml").read_text().replace("quadratics.adam0.1.N=10.over_adam", "mnist.Adam.N=2.diverged")
+    expected = (copy / "expected.toml").read_text()
+    expected = expected.replace("quadratics.adam0.1.N=10.over_adam", "mnist.Adam.N=2.diverged")
     (copy / "expected.toml").write_text(expected.replace("Adam relative to itself", "runs that diverge"))
     with pytest.raises(InputError, match="lacks train-images-idx3-ubyte or"):
         reproduce(str(copy), out=tmp_path / "out", quick=True)
