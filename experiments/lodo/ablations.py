@@ -17,6 +17,8 @@ from l2o_theory.quasi_newton import TrackedQuadratic
 
 _moving, _joined = (load_plugin(Path(__file__).with_name(f"{name}.py")) for name in ("moving_bowl", "joined"))
 Array = NDArray[np.float64]
+_LABELS = {"depth": "layers N", "block size": "block size k", "variant": "other", "meta-SGD": "SGD learns G"}
+_LABELS |= {"diagonal": "G diagonal", "global": "G a scalar"}
 
 
 def run(config: Configuration, out: Path, *, pieces: Pieces, progress: Progress) -> Measurements:
@@ -88,7 +90,8 @@ def _draw(config: Configuration, out: Path, losses: dict[tuple[str, str], list[f
         f"Mean loss over the last tenth of {config['ablations.steps']} evaluations, every run a dot "
         f"({config['ablations.runs']} runs on the same bowls); otherwise the published triple, N = 16, k = 4.",
         "Block sizes keep N k = 64. Grey: Newton bound; black: the loss of a perfect learner at its beta.",
-        f"Meta-SGD at rate {config['ablations.meta_sgd']:g}; diagonal and global at tuned settings of their own.",
+        f"SGD in place of Adam learns G at rate {config['ablations.meta_sgd']:g}; G diagonal or a scalar: at tuned "
+        "settings of their own.",
     ]
     groups = list(dict.fromkeys(group for group, _ in losses))
     with Canvas(1, len(groups), height=2.3, seed=config["seed"], caption=caption, sharey=True) as canvas:
@@ -102,8 +105,10 @@ def _draw(config: Configuration, out: Path, losses: dict[tuple[str, str], list[f
                     level = float(task.learned_loss(float(name)))
                     theory(axes, [place - 0.4, place + 0.4], [level, level])
             theory(axes, [-0.5, len(names) - 0.5], [float(task.lower_bound())] * 2, "bracket")
-            axes.set(xticks=range(len(names)), xlim=(-0.6, len(names) - 0.4), xlabel=group, yscale="log")
-            axes.set_xticklabels(names, rotation=30 if group == "variant" else 0)
+            axes.set(
+                xticks=range(len(names)), xlim=(-0.6, len(names) - 0.4), xlabel=_LABELS.get(group, group), yscale="log"
+            )
+            axes.set_xticklabels([_LABELS.get(name, name) for name in names], rotation=30 if group == "variant" else 0)
             axes.set_yticks([8, 10, 15, 20, 30, 40], ["8", "10", "15", "20", "30", "40"])
             axes.minorticks_off()
         canvas.axes[0, 0].set_ylabel("loss")
