@@ -15,12 +15,12 @@ from l2o_theory.cli import options
 if TYPE_CHECKING:
     from l2o_theory.cli.output import Output
     from l2o_theory.cli.training_progress import TrainingProgress
-    from l2o_theory.metatraining.meta_test import MetaTest
+    from l2o_theory.metatraining.first_look import FirstLook
     from l2o_theory.metatraining.meta_training import MetaTrained
     from l2o_theory.metatraining.observer import Observer
     from l2o_theory.metatraining.recipe_file import Setup
 
-_CHECKPOINT, _WEIGHTS, _SUMMARY = "checkpoint.pt", "weights.safetensors", "summary.json"
+_CHECKPOINT, _WEIGHTS, _SUMMARY, _BOARD = "checkpoint.pt", "weights.safetensors", "summary.json", "tensorboard"
 
 RecipePath = Annotated[
     Path, typer.Argument(metavar="RECIPE.toml", help="What to train, on what, and how.", show_default=False)
@@ -63,15 +63,15 @@ def metatrain(
     progress = TrainingProgress(output, setup.recipe.curriculum, setup.recipe.updates)
     try:
         trained = _train(setup, folder, progress, board)
-        test = _tested(setup, trained)
+        look = _looked(setup, trained)
     except KeyboardInterrupt:
         output.insist(
             f"stopped at meta-update {progress.updates}, {progress.saved} of them are in {folder / _CHECKPOINT}: run "
             "the same command again to continue"
         )
         raise typer.Exit(130) from None
-    document = _kept(setup, trained, test, folder, recipe)
-    _print(output, setup, trained, test, folder)
+    document = _kept(setup, trained, look, folder, recipe)
+    _print(output, setup, trained, look, folder)
     seconds = time.perf_counter() - began
     effort = f"{trained.updates} meta-updates ({seconds:.1f} s)"
     output.insist(f"trained {setup.optimizer} with {effort}: {folder / _WEIGHTS}")
@@ -80,6 +80,7 @@ def metatrain(
 
 def _prepared(folder: Path, fresh: bool) -> Path:
     """The folder of this recipe's results; refuses one that cannot be written before the work, not after it."""
+    import shutil
     import tempfile
 
     from l2o_theory.errors import StoreError
@@ -94,13 +95,17 @@ def _prepared(folder: Path, fresh: bool) -> Path:
         ) from None
     if fresh:
         (folder / _CHECKPOINT).unlink(missing_ok=True)
+        shutil.rmtree(folder / _BOARD, ignore_errors=True)
+    if not (folder / _CHECKPOINT).exists():  # what an earlier training left is not to pass for what this one leaves
+        for name in (_WEIGHTS, _SUMMARY):
+            (folder / name).unlink(missing_ok=True)
     return folder
 
 
 def _board(folder: Path) -> list[Observer]:
     from l2o_theory.metatraining.tensorboard import TensorBoard, writer_in
 
-    return [TensorBoard(writer_in(folder / "tensorboard"))]
+    return [TensorBoard(writer_in(folder / _BOARD))]
 
 
 def _train(setup: Setup, folder: Path, progress: TrainingProgress, board: list[Observer]) -> MetaTrained:
@@ -116,19 +121,19 @@ def _train(setup: Setup, folder: Path, progress: TrainingProgress, board: list[O
         )  # fmt: skip
 
 
-def _tested(setup: Setup, trained: MetaTrained) -> MetaTest:
+def _looked(setup: Setup, trained: MetaTrained) -> FirstLook:
     """On fresh tasks, as many as an evaluation has, at the horizon of the last stage that was entered."""
-    from l2o_theory.metatraining.meta_test import meta_test
+    from l2o_theory.metatraining.first_look import first_look
     from l2o_theory.metatraining.meta_training import stream
 
-    return meta_test(
+    return first_look(
         setup.rule, setup.family, setup.weights, trained.weights,
         steps=setup.recipe.curriculum.horizons[trained.stage], tasks=setup.recipe.runs,
         generators=(stream(setup.seed, "test", 0), stream(setup.seed, "tuning", 0)),
     )  # fmt: skip
 
 
-def _kept(setup: Setup, trained: MetaTrained, test: MetaTest, folder: Path, recipe: Path) -> dict[str, Any]:
+def _kept(setup: Setup, trained: MetaTrained, look: FirstLook, folder: Path, recipe: Path) -> dict[str, Any]:
     """Write weights and summary; the same run gives the same bytes."""
     import json
 
@@ -152,14 +157,14 @@ def _kept(setup: Setup, trained: MetaTrained, test: MetaTest, folder: Path, reci
         "stage": trained.stage,
         "skipped": trained.skipped,
         "judgements": [asdict(judgement) for judgement in trained.judgements],
-        "test": asdict(test),
+        "first_look": asdict(look),
     }
     plain = dict(finite(document))
     write_file(folder / _SUMMARY, (json.dumps(plain, indent=1) + "\n").encode())
     return plain
 
 
-def _print(output: Output, setup: Setup, trained: MetaTrained, test: MetaTest, folder: Path) -> None:
+def _print(output: Output, setup: Setup, trained: MetaTrained, look: FirstLook, folder: Path) -> None:
     kept = next((j for j in reversed(trained.judgements) if j.decision == "keep"), None)
     if kept is None:
         output.say("kept: the last weights; no evaluation said which are better (lower [curriculum] period)")
@@ -168,12 +173,12 @@ def _print(output: Output, setup: Setup, trained: MetaTrained, test: MetaTest, f
         output.say(f"kept: the weights of meta-update {kept.updates}, mean loss after {steps} steps {kept.loss:.4g}")
     if trained.skipped:
         output.insist(f"{trained.skipped} meta-gradients were not finite and moved nothing", "yellow")
-    output.say(f"\nmean loss of {test.tasks} fresh tasks after {test.steps} steps", "bold")
-    output.say(f"  untrained     {test.untrained:.4g}\n  trained       {test.trained:.4g}")
-    if test.adam is not None:
-        output.say(f"  Adam, tuned   {test.adam:.4g}   (rate {test.adam_rate:.2g}, the best of eight on other tasks)")
-    if test.over_adam is not None:
-        output.say(f"  ln of trained over Adam: {test.over_adam}, 95 % over tasks; one training is no comparison")
+    output.say(f"\nmean loss of {look.tasks} fresh tasks after {look.steps} steps", "bold")
+    output.say(f"  untrained     {look.untrained:.4g}\n  trained       {look.trained:.4g}")
+    if look.adam is not None:
+        output.say(f"  Adam, tuned   {look.adam:.4g}   (rate {look.adam_rate:.2g}, the best of eight on other tasks)")
+    if look.over_adam is not None:
+        output.say(f"  ln of trained over Adam: {look.over_adam}, 95 % over tasks; one training is no comparison")
     kind = type(setup.rule)
     output.say("\nin a training loop of yours", "bold")
     output.say(

@@ -51,6 +51,7 @@ class TrainingProgress:
         self._judgements = list(judgements)
         if updates:
             self._output.say(f"going on from the checkpoint, at meta-update {updates} of {self._total}")
+            self._bar.reset(self._task, completed=updates)  # or the jump would pass for speed
         self._redraw()
 
     def updated(self, update: MetaUpdate) -> None:

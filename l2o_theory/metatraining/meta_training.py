@@ -167,8 +167,8 @@ class _Run:
                 norm = float(squared_norm(gradient)) ** 0.5
                 raise InputError(
                     f"{state.skipped} meta-gradients were not finite, the last at meta-update {state.updates}, of norm "
-                    f"{norm}; shorten horizon or window, lower the rate, or take such entries as zero; the last "
-                    "checkpoint is intact"
+                    f"{norm}; shorten horizon or window, lower the rate, or take such entries as zero; what was "
+                    "checkpointed is intact"
                 )
         elif kind == "imitate":
             state.weights, state.imitation_memory = optimizer.step(state.weights, admitted, state.imitation_memory)

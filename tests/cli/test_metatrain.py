@@ -76,7 +76,7 @@ def test_a_run_and_what_it_leaves(call, recipe, folder):
     summary = json.loads((folder / "summary.json").read_text())
     assert [float(row["loss"]) for row in judgements] == [entry["loss"] for entry in summary["judgements"]]
     assert summary["updates"] == 24
-    assert summary["test"]["trained"] < summary["test"]["untrained"]
+    assert summary["first_look"]["trained"] < summary["first_look"]["untrained"]
     rule = LSTMRule(hidden=4)
     model = torch.nn.Linear(2, 1)
     TorchOptimizer(model.parameters(), rule, load_weights(folder / "weights.safetensors", rule, rule.meta()))
@@ -92,6 +92,9 @@ def test_a_run_and_what_it_leaves(call, recipe, folder):
     other = call("metatrain", recipe, "--fresh", "--seed", 1, "--dtype", "float32", "--json")
     assert json.loads(other.out)["dtype"] == "float32"
     assert contents(folder) != before  # planted: another seed
+    recipe.write_text(RECIPE.replace("rate = 0.01", "rate = 1e308\nskips = 1"))
+    assert call("metatrain", recipe, "--fresh").code == 2
+    assert not (folder / "weights.safetensors").exists()  # those of another training would pass for this one's
 
 
 def test_a_stage_that_ends_is_told_once(call, recipe):
@@ -202,7 +205,7 @@ def test_meta_gradients_that_are_not_finite_end_it_with_the_step_and_the_norm(ca
     """A learning rate that throws the weights out of the float range after some steps."""
     recipe.write_text(RECIPE.replace("rate = 0.01", "rate = 1e308\nskips = 3").replace("updates = 24", "updates = 90"))
     answer = call("metatrain", recipe)
-    refused(answer, "4 meta-gradients were not finite, the last at meta-update", "of norm", "checkpoint is intact")
+    refused(answer, "4 meta-gradients were not finite, the last at meta-update", "of norm", "checkpointed is intact")
 
 
 def test_tensorboard_that_is_not_installed(call, recipe, tmp_path, monkeypatch):

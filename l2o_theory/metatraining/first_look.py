@@ -23,7 +23,7 @@ _REFINE = 2
 
 
 @dataclass(frozen=True)
-class MetaTest:
+class FirstLook:
     """Mean losses over `tasks` fresh tasks after `steps` steps.
 
     Attributes:
@@ -44,7 +44,7 @@ class MetaTest:
     over_adam: Interval | None
 
 
-def meta_test(
+def first_look(
     rule: UpdateRule,
     family: TaskFamily,
     before: dict[str, Tensor],
@@ -53,7 +53,7 @@ def meta_test(
     steps: int,
     tasks: int,
     generators: tuple[Generator, Generator],
-) -> MetaTest:
+) -> FirstLook:
     """Run all of them on the same tasks, starts and batches.
 
     Args:
@@ -79,12 +79,12 @@ def meta_test(
             steps=steps, budget=candidates * steps * tasks, refine=_REFINE, generator=generators[1],
         )  # fmt: skip
     except InputError:  # every rate diverges
-        return MetaTest(steps, tasks, float(untrained.mean()), float(trained.mean()), None, None, None)
+        return FirstLook(steps, tasks, float(untrained.mean()), float(trained.mean()), None, None, None)
     adam = losses(Adam(), tuned.meta)
     try:
         over = paired_difference(trained.numpy(), adam.numpy()).over_tasks
     except InputError:  # a task diverged, or a loss is negative
         over = None
-    return MetaTest(
+    return FirstLook(
         steps, tasks, float(untrained.mean()), float(trained.mean()), float(adam.mean()), tuned.rate, over
     )  # fmt: skip
