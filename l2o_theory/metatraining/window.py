@@ -11,7 +11,7 @@ g_t held fixed [derived here]. Order 2 goes through everything.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -42,6 +42,14 @@ def stepped(rule: UpdateRule, params: Params, gradients: Params, state: State, m
         return rule.update_tasks(params, gradients, state, meta)
     moved: tuple[Params, State] = vmap(lambda x, g, h: rule.update(x, g, h, meta))(params, gradients, state)
     return moved
+
+
+def differentiated_once(rule: UpdateRule) -> UpdateRule:
+    """The rule with the faster derivative of first order, where it has one and is not run under vmap."""
+    if not (_is_coordinatewise(rule) and hasattr(rule, "once")):
+        return rule
+    faster: UpdateRule = replace(rule, once=True)  # type: ignore[type-var]
+    return faster
 
 
 def _is_coordinatewise(rule: UpdateRule) -> bool:
@@ -116,6 +124,8 @@ def advance(
         judging: data that judge the iterates instead of `batches`.
         order: 1 treats inner gradients as constants.
     """
+    if order == 1:
+        rule = differentiated_once(rule)
     phi = as_leaves(meta)
     params, state, seen = standing.params, standing.state, []
     terms: list[Tensor] = []

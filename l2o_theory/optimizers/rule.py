@@ -16,6 +16,8 @@ class UpdateRule(Protocol):
     Both functions are pure: they return new tensors and change none in place. Meta-parameters phi (step size, momentum,
     the weights of a network) come in through `meta`, never from the object, so that one can differentiate in them.
     A rule that treats every coordinate alone says `is_coordinatewise = True`: many tasks are then stepped as one.
+    A dataclass with a field `once` has a faster `update` when it is True, differentiable once, in reverse mode only:
+    first-order meta-training turns it on.
     Arguments are typed Any so that a rule for tensors alone, or for dicts alone, is one too.
     """
 

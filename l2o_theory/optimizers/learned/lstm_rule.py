@@ -48,12 +48,14 @@ class LSTMRule:
         layers: LSTMs on top of each other.
         output_scale: keeps the first steps of an untrained network small.
         k: of `log_and_sign`.
+        once: of `LSTMCell`: faster, for one derivative in reverse mode.
     """
 
     hidden: int = 20
     layers: int = 2
     output_scale: float = 0.01
     k: float = 5.0
+    once: bool = False
     is_coordinatewise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -106,7 +108,7 @@ class LSTMRule:
         return mapped(lambda x: x + next(pieces).reshape(x.shape), params), after
 
     def _cells(self) -> list[LSTMCell]:
-        return [LSTMCell(2 if layer == 0 else self.hidden, self.hidden, 1.0) for layer in range(self.layers)]
+        return [LSTMCell(2 if layer == 0 else self.hidden, self.hidden, 1.0, self.once) for layer in range(self.layers)]
 
     def _checked(self, meta: Params) -> dict[str, Tensor]:
         wanted = [f"lstm{number}.{part}" for number in range(1, self.layers + 1) for part in ("weight", "bias")]

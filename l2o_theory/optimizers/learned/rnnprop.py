@@ -12,7 +12,7 @@ code treats both inputs as constants in back-propagation: meta-gradients with or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -37,8 +37,13 @@ _NAMES = [f"{layer}.{part}" for layer in ("input", "lstm1", "lstm2", "linear") f
 
 @dataclass(frozen=True)
 class RNNprop:
-    """The rule; its 6641 weights are the meta-parameters (`meta`)."""
+    """The rule; its 6641 weights are the meta-parameters (`meta`).
 
+    Attributes:
+        once: of `LSTMCell`: faster, for one derivative in reverse mode.
+    """
+
+    once: bool = False
     is_coordinatewise: ClassVar[bool] = True
 
     def meta(
@@ -86,10 +91,11 @@ class RNNprop:
         directions = (mapped(lambda m, s: m / unbias / s, mean, spread), mapped(torch.div, grads, spread))
         signal = torch.stack([torch.cat([leaf.reshape(-1) for leaf in tensors(tree)]) for tree in directions], -1)
         signal = functional.elu(signal @ meta["input.weight"] + meta["input.bias"])
+        cell = replace(_CELL, once=self.once)
         after = {"mean": mean, "square": square, "step": step}
         for layer in _LAYERS:
             weight, bias = meta[f"lstm{layer}.weight"], meta[f"lstm{layer}.bias"]
-            signal, memory = _CELL.step(weight, bias, signal, state[f"hidden{layer}"], state[f"cell{layer}"])
+            signal, memory = cell.step(weight, bias, signal, state[f"hidden{layer}"], state[f"cell{layer}"])
             after[f"hidden{layer}"], after[f"cell{layer}"] = signal, memory
         steps = 0.01 * torch.tanh((signal @ meta["linear.weight"] + meta["linear.bias"]).squeeze(-1))
         pieces = iter(torch.split(steps, [leaf.numel() for leaf in tensors(params)]))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from l2o_theory.errors import InputError
-from l2o_theory.optimizers import LSTMCell, LSTMRule
+from l2o_theory.optimizers import LSTMCell, LSTMRule, lstm
 from l2o_theory.optimizers.learned.lstm_rule import log_and_sign
 from l2o_theory.problems import MLP, Classification, load_digits
 
@@ -51,6 +51,39 @@ def test_the_cell_is_that_of_torch(forget_bias: float) -> None:
     assert not torch.allclose(wrong, right, rtol=1e-3)
 
 
+@pytest.mark.parametrize("inputs", [2, 5])
+@pytest.mark.parametrize("coordinates", [1, 7, 30])
+def test_the_derivative_by_hand_is_that_of_the_plain_cell(
+    inputs: int, coordinates: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lstm, "_BLOCK", 7)  # one block, one full block, several and a rest
+    plain, by_hand = LSTMCell(inputs, 5, 1.0), LSTMCell(inputs, 5, 1.0, once=True)
+    weight, bias = plain.init(generator())
+    parts = [torch.randn(coordinates, n, dtype=torch.float64, generator=generator(n)) for n in (inputs, 5, 5)]
+    found = []
+    for cell in (plain, by_hand):
+        leaves = [leaf.clone().requires_grad_() for leaf in (weight, bias, *parts)]
+        h, c = cell.step(*leaves)
+        h, c = cell.step(*leaves[:3], h, c)
+        loss = (h**2).sum() + (c * torch.arange(5)).sum()
+        found.append([h, c, *torch.autograd.grad(loss, leaves)])
+    for ours, theirs in zip(*found, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-12, atol=1e-13)  # sums of up to 30 terms of size 10
+    assert not torch.allclose(found[0][2], 1.001 * found[1][2], rtol=1e-4)
+
+
+def test_the_derivative_by_hand_against_finite_differences_and_refused_beyond_first_order() -> None:
+    cell = LSTMCell(3, 4, 1.0, once=True)
+    weight, bias = cell.init(generator())
+    x, h, c = (torch.randn(6, n, dtype=torch.float64, generator=generator(n)) for n in (3, 4, 4))
+    leaves = tuple(leaf.clone().requires_grad_() for leaf in (weight, bias, x, h, c))
+    assert torch.autograd.gradcheck(cell.step, leaves)
+    with pytest.raises(InputError, match="no second derivative; use once=False"):
+        torch.autograd.grad(cell.step(*leaves)[0].sum(), leaves[0], create_graph=True)
+    with pytest.raises(RuntimeError, match="vmap"):
+        torch.func.vmap(lambda one: cell.step(weight, bias, one, h, c)[0])(x.expand(2, 6, 3))
+
+
 def test_vmap_with_one_state_for_all_inputs_where_torch_fails() -> None:
     cell = LSTMCell(3, 5)
     weight, bias = cell.init(generator())
@@ -70,10 +103,10 @@ def test_vmap_with_one_state_for_all_inputs_where_torch_fails() -> None:
         torch.func.vmap(lambda one, state: peer(one, (state, state)))(x, states)
 
 
-def test_features_of_the_sheet() -> None:
+def test_features_in_numbers() -> None:
     gradients = torch.tensor([0.0, 1.0, math.exp(-5), math.exp(-10), -math.exp(-10), 100.0], dtype=torch.float64)
     expected = [[-1, 0], [0, 1], [-0.9999965, 1], [-1, 0.00674], [-1, -0.00674], [math.log(100) / 5, 1]]
-    # seven and five digits are written there
+    # worked out here, to seven and five digits
     assert torch.allclose(log_and_sign(gradients), torch.tensor(expected, dtype=torch.float64), atol=2e-6)
     assert log_and_sign(gradients)[2, 0].item() == pytest.approx(-0.9999965, abs=5e-8)
     slopes = torch.func.grad(lambda g: log_and_sign(g).sum())(torch.zeros(1, dtype=torch.float64))
