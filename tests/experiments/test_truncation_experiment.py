@@ -36,6 +36,7 @@ def test_the_quick_run_meets_every_prediction_that_applies(quick: ExperimentResu
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # the published sizes: minutes on a core of its own, more on a shared one
 def test_the_full_run_meets_every_prediction(tmp_path: Path) -> None:
     result = reproduce("truncation", out=tmp_path)
     assert {c.expectation.quantity: c.measured for c in result.comparisons if c.outcome != "met"} == {}

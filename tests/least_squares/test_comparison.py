@@ -1,4 +1,4 @@
-"""Predictions against the table of the theory sheet, and the measurement against them."""
+"""Predictions against a table of an earlier, independent computation, and the measurement against them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("samples", "noise", "by_train", "by_validation"), TABLE)
-def test_the_table_of_the_sheet(samples: int, noise: float, by_train: tuple, by_validation: tuple) -> None:
+def test_an_independent_table(samples: int, noise: float, by_train: tuple, by_validation: tuple) -> None:
     predicted = predict(Protocol(1000, samples, noise, 40, halves(samples)), published_grid())
     for choice, (step_size, train, test) in ((predicted.by_train, by_train), (predicted.by_validation, by_validation)):
         # four digits are printed

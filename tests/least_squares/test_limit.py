@@ -76,7 +76,7 @@ def test_rule_has_the_moments_and_the_mass_of_the_law(ratio: float) -> None:
         assert np.sum(masses) != pytest.approx(min(1, 1 / ratio), rel=1e-6)
 
 
-def test_train_step_sizes_of_the_sheet() -> None:
+def test_train_step_sizes_of_an_independent_computation() -> None:
     noises = [0.5, 1, 2]
     assert limit(2, noises, 40).best_train_step_size() == pytest.approx([0.32917, 0.33091, 0.33233], abs=5e-6)
     assert limit(2, noises, 1).best_train_step_size() == pytest.approx([0.28, 5 / 17, 11 / 35], rel=1e-13)
@@ -145,7 +145,7 @@ def test_best_risk_is_the_global_minimum_of_a_dense_scan(ratio: float, steps: in
         assert case.risk(best.step_size * 0.99) > best.risk
 
 
-def test_gradient_flow_optima_of_the_sheet() -> None:
+def test_gradient_flow_optima_of_an_independent_computation() -> None:
     noises = [0.5, 1, 2, 4]
     wanted = {
         2: [1.11858, 0.348255, 0.107992, 0.029914],
@@ -204,7 +204,7 @@ def test_early_stopping_is_close_to_ridge() -> None:
     gap = case.gradient_flow_risk(case.gradient_flow_optimum()) - case.ridge_risk()
     assert np.all(gap > 0)
     expected = np.ones(gap.shape, dtype=bool)
-    expected[0, 1] = False  # g = 1/2, sigma = 1: the sheet's one exception, .4232 against .4142
+    expected[0, 1] = False  # g = 1/2, sigma = 1: the one exception, .4232 against .4142
     assert (gap < 0.008).tolist() == expected.tolist()
     assert case.ridge_risk()[0, 1] == pytest.approx(0.4142, abs=5e-5)
     assert case.ridge_risk()[0, 1] + gap[0, 1] == pytest.approx(0.4232, abs=5e-5)

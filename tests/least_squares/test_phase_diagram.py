@@ -34,7 +34,7 @@ def test_contest_against_a_scan(protocol: Any, ratio: float, noise: float) -> No
     assert other.validation_risk != pytest.approx(fight.validation_risk, rel=1e-4)
 
 
-def test_crossings_of_the_sheet() -> None:
+def test_crossings_of_an_independent_computation() -> None:
     assert crossing(2, 40) == pytest.approx(0.3411, abs=5e-5)
     assert crossing(2, 40, protocol="own") == pytest.approx(0.5740, abs=5e-5)
     assert crossing(2, 40, split=0.6) != pytest.approx(0.3411, abs=5e-3)

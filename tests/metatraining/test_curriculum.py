@@ -27,7 +27,7 @@ def play(curriculum: Curriculum, values: list[float], rebase: list[float]) -> li
     return told
 
 
-def test_scripted_sequence_of_the_sheet() -> None:
+def test_a_scripted_sequence() -> None:
     """5, 4, 3, 3.5 advances after the fourth; from 2.0 on, 2.5, 2.1, 2.2 stop."""
     told = play(Curriculum(RELEASED), [5, 4, 3, 3.5, 2.5, 2.1, 2.2], [2.0])
     assert told == [

@@ -25,7 +25,7 @@ def test_the_curves_end_where_the_spectral_formula_says() -> None:
 
 
 def test_nesterov_at_the_published_size() -> None:
-    """Sheet 8.4: a gain of 88.1 percent at 32 x 25 and T = 20."""
+    """An earlier, independent run: a gain of 88.1 percent at 32 x 25 and T = 20."""
     found = baseline_losses(program_law(32, 25, 32, dtype=torch.float64), 20)
     assert 100 * (1 - found[NESTEROV][-1] / found[GRADIENT_DESCENT][-1]) == pytest.approx(88.1, abs=0.051)
 

@@ -40,7 +40,7 @@ def test_without_scikit_learn_the_error_says_what_to_install(monkeypatch: pytest
 def test_the_perceptron_is_that_of_torch() -> None:
     network = MLP((16, 10, 10), std=0.5)
     params = network.init(torch.Generator().manual_seed(0))
-    assert sum(value.numel() for value in params.values()) == 280  # the network of sheet 1.7
+    assert sum(value.numel() for value in params.values()) == 280  # 16*10 + 10 + 10*10 + 10
     modules = torch.nn.Sequential(torch.nn.Linear(16, 10), torch.nn.Sigmoid(), torch.nn.Linear(10, 10)).double()
     with torch.no_grad():
         for layer, module in ((1, modules[0]), (2, modules[2])):

@@ -1,4 +1,4 @@
-"""SGD with additive noise against the plain recursion in rationals, Monte Carlo and the sheet's numbers."""
+"""SGD with additive noise against the plain recursion in rationals, Monte Carlo and an earlier, independent run."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_greedy_steps_minimise_the_next_loss(additive: AdditiveNoiseSGD) -> None
     assert AdditiveNoiseSGD([2], [1], [0]).greedy_step_sizes(3)[2] == 0.0  # solved in one step
 
 
-def test_short_horizon_numbers_of_the_sheet() -> None:
+def test_short_horizon_numbers_of_an_independent_computation() -> None:
     sgd = AdditiveNoiseSGD(["1", "1/10"], [1, 1], ["1/4", "1/40"])
     wanted = {1: 0.806, 2: 0.604, 5: 0.381, 10: 0.265, 30: 0.211, 100: 0.127, 1000: 0.0248, 10000: 0.00364}
     for steps, optimum in wanted.items():
@@ -152,13 +152,13 @@ def test_short_horizon_numbers_of_the_sheet() -> None:
     assert sgd.optimal_step_size(1) == pytest.approx(sgd.greedy_step_sizes(1)[0], abs=0, rel=1e-12)
 
 
-def test_greedy_bias_of_the_sheet() -> None:
+def test_greedy_bias_of_an_independent_computation() -> None:
     sgd = AdditiveNoiseSGD(["1", "1/100"], [1, 100], ["1", "1/100"])
     greedy = sgd.greedy_step_sizes(1000)
     assert sgd.losses(greedy)[1000] == pytest.approx(0.3425, abs=5e-5)
     assert greedy[-1] == pytest.approx(0.0136, abs=5e-5)
     best = sgd.optimal_step_size(1000)
-    assert best == pytest.approx(0.176, abs=2e-3)  # flat minimum: the sheet's 0.176 has the same loss to 4 digits
+    assert best == pytest.approx(0.176, abs=2e-3)  # flat minimum: 0.176, the reference, has the same loss to 4 digits
     assert sgd.loss(best, 1000) == pytest.approx(0.0634, abs=5e-5)
     assert sgd.losses(greedy)[10] == pytest.approx(0.525, abs=5e-4)
     assert sgd.loss(sgd.optimal_step_size(10), 10) == pytest.approx(0.540, abs=5e-4)

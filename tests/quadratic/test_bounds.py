@@ -1,4 +1,4 @@
-"""Bounds on G': valid everywhere, sharp where the sheet says so, and violated when made 1 percent smaller."""
+"""Bounds on G': valid everywhere, sharp where a supremum is known, and violated when made 1 percent smaller."""
 
 # ruff: noqa: SIM300 - the rule takes the bounds B0..B3 and B for constants
 from __future__ import annotations
@@ -67,7 +67,7 @@ def test_one_percent_less_is_violated() -> None:
 
 
 def test_sharpness_at_one_step() -> None:
-    # Sheet section 3: at t = 1 the supremum of |G'| is exactly B3 / 2.
+    # Derived here: at t = 1 the supremum of |G'| is exactly B3 / 2.
     quadratic = Quadratic([3.0, 1.0], [0.3, 0.7])
     etas = np.linspace(0, 3, 200_001)
     assert slopes(quadratic, etas, 1).max() / quadratic.gradient_bounds(1).B3 == pytest.approx(0.5, abs=1e-6)

@@ -28,7 +28,7 @@ def test_chebyshev_reaches_its_factor_and_no_point_exceeds_it(steps: int) -> Non
         assert np.max(np.abs(np.prod(1 - np.outer(other, grid), axis=0))) > factor
 
 
-def test_chebyshev_example_of_the_sheet() -> None:
+def test_chebyshev_factors_of_an_independent_computation() -> None:
     assert round(chebyshev_factor(10, "1/10", 16), 4) == 0.0805
     assert round(constant_factor(10, "1/10", 16), 4) == 0.7261
 

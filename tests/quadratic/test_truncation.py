@@ -1,4 +1,4 @@
-"""Truncated meta-gradients: closed forms and floats against the recursion in Fractions, and the sheet's numbers."""
+"""Truncated meta-gradients: closed forms and floats against the recursion in Fractions, and an independent run."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_windows_and_steps_that_survive() -> None:
         assert ramp_sum(float(q), 6) == pytest.approx(float(ramp_sum(q, 6)), rel=1e-15)  # six terms
 
 
-# The sheet prints five or more digits, cut or rounded: one unit of the last place is allowed.
+# Those numbers have five or more digits, cut or rounded: one unit of the last place is allowed.
 def test_printed_relative_biases() -> None:
     descent = TruncatedDescent([1], [1])
     assert descent.meta_gradient("1/10", 20) == pytest.approx(-23.16195528, abs=1e-8)

@@ -40,7 +40,7 @@ def test_one_mode_solves_its_lyapunov_equation(y: Fraction, mu: Fraction) -> Non
     assert mode_covariance(y * (1 - mu), mu).position != found.position or mu == 0
 
 
-def test_the_sheets_numbers() -> None:
+def test_the_numbers_of_an_independent_run() -> None:
     bowl = TrackedQuadratic.bowl()
     assert bowl.lower_bound() == pytest.approx(7.411847253913361, rel=1e-14)  # a sum of 100 floats
     assert bowl.sgd_loss(1.0) == pytest.approx(27.6097, abs=5e-5)  # as many digits as the reference gives
