@@ -10,7 +10,7 @@ import dataclasses
 from fractions import Fraction
 
 import pytest
-from false_claims import planted
+from false_claims import ROOMS, planted
 from second_route import refutes
 
 from l2o_theory.claims import Claim, Status, Verdict
@@ -21,12 +21,15 @@ from l2o_theory.rigor.statement import Parameter, Statement
 
 PLANTED = planted()
 LEAST = 0.95
-SURVIVORS = frozenset(
-    {
-        "step_size/theorem4/log_of_mean: strict",  # equality needs p = h(eta) exactly, at eta = zeta
-        "step_size/theorem4/norm_is_convex: strict",
-    }
-)
+SURVIVORS = {
+    "step_size/theorem4/log_of_mean: strict": "equality needs p = h(eta) exactly, at eta = zeta",
+    "step_size/theorem4/norm_is_convex: strict": "equality needs the same",
+    "truncation/evolution/one_step: skewed": "a draw must meet three equations between moments",
+    "truncation/evolution/unbiased_for_the_smoothed_loss: any fourth moment": "a draw must meet five of them",
+    "ntk/residual/monotone: factors up to 21/10": "false for factors above 2 with q, tau L near their ends",
+    "ntk/residual/monotone: steps up to 11/10 of 1/L": "false for tau L above 1 with p, q near their ends",
+    "lodo/stability/criterion_is_sufficient: sum below 3": "false where a sum over the spectrum lies in [2, 3)",
+}
 """Falsehoods that the quick budget is known to miss (they must then be NOT_FALSIFIED or UNDECIDED)."""
 
 SAMPLE = (
@@ -35,6 +38,10 @@ SAMPLE = (
     "step_size/theorem4/bound_short_horizon: constant 1",
     "step_size/theorem4/descent_never_moves_away: reset to 1 instead of 0",
     "step_size/schedules/two_steps_beat_one: better by half",
+    "truncation/closed_form/long_run: twice as small",
+    "train_vs_validation/train_step/bracket_above: the opposite sign",
+    "ntk/rate/with_the_missing_factor: three times the constant",
+    "lodo/additive_noise/decays: faster by half",
     "index carried over",
     "integers beyond a bound",
     "strict at the edge of a box",
@@ -63,7 +70,9 @@ def test_a_sample_of_planted_falsehoods_falls(name: str) -> None:
 
 def test_there_are_enough_and_every_formal_claim_has_one() -> None:
     assert len(PLANTED) >= 120
-    assert sum(name.startswith("step_size/") for name in PLANTED) >= 60
+    counts = {room: len(in_room(room)) for room in ROOMS}
+    least = {"step_size": 60, "truncation": 100, "train_vs_validation": 18, "ntk": 28, "lodo": 36, "training": 9}
+    assert all(counts[room] >= least[room] for room in ROOMS), counts
 
 
 def test_the_second_route_knows_true_from_false() -> None:
@@ -74,13 +83,24 @@ def test_the_second_route_knows_true_from_false() -> None:
     assert not refutes(claim.formal, {"x": "-1", "y": "2"}, exact=True)  # a hypothesis fails
 
 
+def in_room(room: str) -> dict[str, Claim]:
+    """Those made from the claims of a room; those by hand for ""."""
+    return {n: c for n, c in PLANTED.items() if (n.split("/")[0] if n.split("/")[0] in ROOMS else "") == room}
+
+
+def test_the_known_survivors_are_few() -> None:
+    assert set(SURVIVORS) <= set(PLANTED)
+    assert len(SURVIVORS) <= (1 - LEAST) * len(PLANTED)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_no_planted_falsehood_is_accepted_and_nearly_all_fall() -> None:
-    survivors = [name for name, claim in PLANTED.items() if not is_refuted(claim, check(claim))]
-    print(f"\n{len(PLANTED)} planted falsehoods, {len(survivors)} survivors: {survivors}")
-    assert len(survivors) <= (1 - LEAST) * len(PLANTED)
-    assert set(survivors) <= SURVIVORS
+@pytest.mark.parametrize("room", [*ROOMS, ""])
+def test_no_planted_falsehood_is_accepted_and_all_fall_but_the_known(room: str) -> None:
+    found = in_room(room)
+    survivors = [name for name, claim in found.items() if not is_refuted(claim, check(claim))]
+    print(f"\n{room or 'by hand'}: {len(found)} planted falsehoods, {len(survivors)} survivors: {survivors}")
+    assert set(survivors) <= set(SURVIVORS)
 
 
 RARE = "(x - 1234577/1000003)**2 > 0"
