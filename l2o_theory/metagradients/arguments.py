@@ -110,8 +110,11 @@ def _plainly_kept(before: Any, after: Any) -> bool:
 class Watch:
     """What an update is given, to see afterwards that it kept it: `check_rule` tries the rule at x_0 only.
 
-    Costs some microseconds per step. Changes that torch hides (`.data`) and random numbers are not seen here; the
-    gradient doctor finds those, by difference quotients.
+    Seen, at some microseconds per step: a write that torch counts (`add_`, `out=`, an indexed assignment), and an
+    answer of another structure, shape, dtype or device. Not seen: a write through `.data`, or to a tensor inside a
+    torch.func transform, which hides its count; and random numbers. `check_rule` finds `.data` and random numbers at
+    x_0, outside of transforms, by comparing values; if they begin at a later step, nothing here does. The gradient
+    doctor can, if they disturb its difference quotients.
     """
 
     def __init__(self, **given: Any) -> None:

@@ -37,8 +37,9 @@ class TrainingPlan:
 
     def __post_init__(self) -> None:
         require_steps(self.steps)
-        if self.iterations < 1 or self.record_every < 1:
-            raise InputError(f"iterations and record_every must be >= 1, got {self.iterations}, {self.record_every}")
+        counts = (self.iterations, self.record_every)
+        if not all(isinstance(count, int) and not isinstance(count, bool) and count >= 1 for count in counts):
+            raise InputError(f"iterations and record_every must be integers >= 1, got {counts[0]!r}, {counts[1]!r}")
         rates = self.rate if isinstance(self.rate, tuple) else (self.rate,)
         if not rates or not all(0 < rate < float("inf") for rate in rates):
             raise InputError(f"learning rates must be positive and finite, got {self.rate}")

@@ -87,5 +87,5 @@ def unrolled_loss(
 
 def require_steps(steps: int) -> None:
     """Refuse an unroll without steps."""
-    if steps < 1:
-        raise InputError(f"the unroll needs T >= 1 steps, got {steps}")
+    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
+        raise InputError(f"the unroll needs T >= 1 steps, an integer, got {steps!r}")

@@ -26,11 +26,14 @@ import torch
 from torch import Tensor
 
 from l2o_theory.errors import InputError
+from l2o_theory.ntk import memory as memory_
 from l2o_theory.ntk.network import Network, finite, network_of
 from l2o_theory.ntk.smoothness import admit
 
 MODES = ("full", "detached")
 ORDERS = ("xg", "gx")
+KEPT = 17
+"""Numbers per unknown and step that a run holds at once: what `Trajectory` has, and the lists it is stacked from."""
 LOOP_FROM = 1 << 14
 """Entries of a matrix from which, on a CPU, one product per instance beats a batched product with one column."""
 
@@ -196,8 +199,9 @@ def unroll(
         evaluation: "dense", "angular" (see `network_of`), or "auto".
 
     Raises:
-        InputError: T < 1, shapes, dtypes or devices that do not fit, an unknown mode, numbers that are not finite, or
-            steps tau beyond 1/L_n, L_n = |M_n|_2^2, unless the problem has `allow_long = True`.
+        InputError: T < 1, shapes, dtypes or devices that do not fit, an unknown mode, numbers that are not finite, a
+            run that does not fit into memory (with what it needs), or steps tau beyond 1/L_n, L_n = |M_n|_2^2, unless
+            the problem has `allow_long = True`.
 
     Warns:
         LongStepWarning: steps beyond 1/L_n, if the problem allows them: the residual may grow.
@@ -220,6 +224,9 @@ def unroll(
     ):
         if value.shape != shape:
             raise InputError(f"{name} must have shape {shape} to fit the matrices, got {tuple(value.shape)}")
+    kept = steps * count * (KEPT * columns + 2 * rows) * matrices.element_size()
+    what = f"a run of {steps} steps of {count} x {columns} unknowns"
+    memory_.require(kept, memory_.budget(matrices.device), what, "take fewer steps, or the instances in parts")
     tau = torch.as_tensor(network.step_size, dtype=matrices.dtype, device=matrices.device).detach()
     try:
         tau.expand_as(start)

@@ -1,5 +1,4 @@
-"""The trusted kernel: accepts or rejects a certificate, with exact rationals and the standard library alone.
-Only the kind cover, and cex over balls, use python-flint as well."""
+"""The trusted kernel: judges certificates in exact rationals, by the standard library (cover, ball cex: and flint)."""
 
 from __future__ import annotations
 
@@ -16,7 +15,8 @@ class Rejected(Exception):
     """The certificate does not prove what it says."""
 
 
-def require(condition: bool, why: str) -> None:  # noqa: D103
+def require(condition: bool, why: str) -> None:
+    """Raise Rejected, with the reason `why`, unless the condition holds."""
     if not condition:
         raise Rejected(why)
 

@@ -186,6 +186,9 @@ def test_the_kernel_moves_with_the_weights() -> None:
 def test_bad_plans_are_refused() -> None:
     for change, message in (
         ({"steps": 0}, "T >= 1"),
+        ({"steps": 1.5}, "an integer"),
+        ({"steps": "3"}, "an integer"),
+        ({"iterations": 1.5}, "integers"),
         ({"iterations": 0}, "iterations"),
         ({"record_every": 0}, "record_every"),
         ({"rate": 0.0}, "learning rates"),

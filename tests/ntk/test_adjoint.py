@@ -230,3 +230,9 @@ def test_what_long_steps_lose() -> None:
         assert [w.category for w in caught] == [LongStepWarning] * (tau > 1)
         grown[tau] = float(run.residuals[1].norm() / run.residuals[0].norm())
     assert grown == pytest.approx({1.0: 1.0, 1.1: 1.2}, rel=1e-15)  # P = 2 - 2e-43
+
+
+def test_a_run_that_does_not_fit_is_refused_with_what_it_needs() -> None:
+    network, problem = case(2, 3, 4, (5, 4))
+    with pytest.raises(InputError, match=r"a run of 1000000000000 steps of 2 x 4 unknowns needs 1.18e\+06 GB.* fewer"):
+        loss_gradient(network, problem, 10**12)  # 10^12 x 2 x (17 x 4 + 2 x 3) x 8 bytes
