@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -189,6 +190,9 @@ def race_jax(python: str, family: TaskFamily, draw: Draw, meta: dict[str, Tensor
     def update() -> None:
         Adam().update(meta, meta_gradient(family, draw, meta), memory, Adam().meta(1e-3, dtype=torch.float32))
 
+    if shutil.which(python) is None:
+        print(f"jax: there is no interpreter {python}; its bar is NOT MEASURED, which counts as missed")
+        return False
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as name:
         saved(Path(name), draw, meta)

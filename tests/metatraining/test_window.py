@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from l2o_theory.metatraining import window
 from l2o_theory.metatraining.meta_loss import LossKind, MetaLoss
 from l2o_theory.metatraining.tasks import Draw, MinibatchTasks, QuadraticTasks, TaskFamily
-from l2o_theory.metatraining.window import Standing, advance, begin
+from l2o_theory.metatraining.window import Standing, advance, begin, differentiated_once
 from l2o_theory.optimizers.adam import Adam
 from l2o_theory.optimizers.learned import MLPOptimizer, RNNprop
 from l2o_theory.optimizers.learned.lstm_rule import LSTMRule
@@ -114,6 +115,20 @@ def test_equals_back_propagation_task_by_task(name: str, validation: bool, kind:
         for weight in META:
             # 1e-10: sums over tasks and coordinates in another order, through logarithms of small gradients
             torch.testing.assert_close(gradient[weight], wanted[weight], rtol=1e-9, atol=1e-10)
+
+
+def test_the_derivative_by_hand_is_taken_where_one_derivative_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, by_hand, family = Adam(), differentiated_once(RULE), FAMILIES["quadratics"]
+    assert differentiated_once(plain) is plain
+    assert by_hand == LSTMRule(hidden=4, once=True)
+    asked: list[UpdateRule] = []
+    step = window.stepped
+    monkeypatch.setattr(window, "stepped", lambda rule, *rest: (asked.append(rule), step(rule, *rest))[1])
+    draw = family.draw(TASKS, STEPS, torch.Generator().manual_seed(1))
+    standing = begin(RULE, family.problem, draw.starts, draw.batches(0))
+    for order in (1, 2):
+        advance(RULE, family.problem, META, standing, 1, draw.batches, steps=STEPS, loss=MetaLoss(), order=order)
+    assert asked == [by_hand, RULE]
 
 
 def test_planted_faults_are_seen() -> None:
