@@ -56,8 +56,9 @@ def metatrain(
     output = Output(json_wanted=json, quiet=quiet)
     began = time.perf_counter()
     setup = load_recipe(recipe, seed=seed, device=device, dtype=dtype)
-    folder = _prepared(out / "metatrain" / recipe.stem, fresh)
+    folder = out / "metatrain" / recipe.stem
     board = _board(folder) if tensorboard else []
+    _prepare(folder, fresh)
     count = sum(weight.numel() for weight in setup.weights.values())
     output.say(f"{setup.optimizer} with {count} weights, on {setup.tasks}: {setup.recipe.updates} meta-updates at most")
     progress = TrainingProgress(output, setup.recipe.curriculum, setup.recipe.updates)
@@ -78,8 +79,8 @@ def metatrain(
     output.document({**document, "folder": str(folder), "seconds": seconds, "resumed_at": progress.started_at})
 
 
-def _prepared(folder: Path, fresh: bool) -> Path:
-    """The folder of this recipe's results; refuses one that cannot be written before the work, not after it."""
+def _prepare(folder: Path, fresh: bool) -> None:
+    """Make the folder; refuses one that cannot be written before the work, not after it."""
     import shutil
     import tempfile
 
@@ -99,7 +100,6 @@ def _prepared(folder: Path, fresh: bool) -> Path:
     if not (folder / _CHECKPOINT).exists():  # what an earlier training left is not to pass for what this one leaves
         for name in (_WEIGHTS, _SUMMARY):
             (folder / name).unlink(missing_ok=True)
-    return folder
 
 
 def _board(folder: Path) -> list[Observer]:
@@ -165,6 +165,8 @@ def _kept(setup: Setup, trained: MetaTrained, look: FirstLook, folder: Path, rec
 
 
 def _print(output: Output, setup: Setup, trained: MetaTrained, look: FirstLook, folder: Path) -> None:
+    from l2o_theory.metatraining.first_look import CANDIDATES
+
     kept = next((j for j in reversed(trained.judgements) if j.decision == "keep"), None)
     if kept is None:
         output.say("kept: the last weights; no evaluation said which are better (lower [curriculum] period)")
@@ -176,7 +178,9 @@ def _print(output: Output, setup: Setup, trained: MetaTrained, look: FirstLook, 
     output.say(f"\nmean loss of {look.tasks} fresh tasks after {look.steps} steps", "bold")
     output.say(f"  untrained     {look.untrained:.4g}\n  trained       {look.trained:.4g}")
     if look.adam is not None:
-        output.say(f"  Adam, tuned   {look.adam:.4g}   (rate {look.adam_rate:.2g}, the best of eight on other tasks)")
+        output.say(
+            f"  Adam, tuned   {look.adam:.4g}   (rate {look.adam_rate:.2g}, the best of {CANDIDATES} on other tasks)"
+        )
     if look.over_adam is not None:
         output.say(f"  ln of trained over Adam: {look.over_adam}, 95 % over tasks; one training is no comparison")
     kind = type(setup.rule)

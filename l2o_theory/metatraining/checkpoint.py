@@ -74,14 +74,12 @@ def load_checkpoint(path: Path, identity: Mapping[str, str]) -> dict[str, Any] |
         return None
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")
-        written, found, state = content["format"], content["identity"], content["state"]
+        if content["format"] != _FORMAT:
+            raise StoreError(f"the checkpoint {path} is of another version; delete it to start over (--fresh)")
+        found, state = content["identity"], content["state"]
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
         reason = str(error).partition(". ")[0] or type(error).__name__  # torch goes on for several sentences
         raise StoreError(f"cannot read the checkpoint {path} ({reason}); delete it to start over (--fresh)") from None
-    if written != _FORMAT:
-        raise StoreError(
-            f"the checkpoint {path} is of another version of l2o-theory; delete it to start over (--fresh)"
-        )
     if found != dict(identity):
         raise InputError(
             f"{path} continues another run: {_differences(found, identity)}; give another file or folder (--out), or "

@@ -20,6 +20,8 @@ from l2o_theory.optimizers.rule import UpdateRule
 
 _RATES = (0.001, 0.01, 0.1, 1.0)
 _REFINE = 2
+CANDIDATES = len(_RATES) + 2 * _REFINE
+"""Step sizes that Adam is tried with."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class FirstLook:
         steps: N.
         tasks: how many.
         untrained, trained: with the weights before and after; infinite or NaN where a task diverged.
-        adam: with the step size `adam_rate`, the best of eight on as many other tasks; None if all diverged.
+        adam: with the step size `adam_rate`, the best of `CANDIDATES` on as many other tasks; None if all diverged.
         adam_rate: that step size.
         over_adam: ln of trained over Adam with a 95 % interval over tasks; None where there is none to be had.
     """
@@ -71,12 +73,11 @@ def first_look(
 
     first = next(iter(after.values()))
     start = Adam().meta(0.1, dtype=first.dtype, device=first.device)
-    candidates = len(_RATES) + 2 * _REFINE
     untrained, trained = losses(rule, before), losses(rule, after)
     try:
         tuned = tune(
             Adam(), start, family, _RATES,
-            steps=steps, budget=candidates * steps * tasks, refine=_REFINE, generator=generators[1],
+            steps=steps, budget=CANDIDATES * steps * tasks, refine=_REFINE, generator=generators[1],
         )  # fmt: skip
     except InputError:  # every rate diverges
         return FirstLook(steps, tasks, float(untrained.mean()), float(trained.mean()), None, None, None)

@@ -22,7 +22,7 @@ from l2o_theory.errors import InputError
 from l2o_theory.metatraining.checkpoint import digest, load_checkpoint, printed, save_checkpoint
 from l2o_theory.metatraining.episodes import Episode, Lessons, begin_descent
 from l2o_theory.metatraining.evaluation import run_rule
-from l2o_theory.metatraining.observer import Judgement, Lesson, MetaUpdate, Observer
+from l2o_theory.metatraining.observer import Judgement, MetaUpdate, Observer, WindowKind
 from l2o_theory.metatraining.recipe import Recipe
 from l2o_theory.metatraining.tasks import TaskFamily
 from l2o_theory.metatraining.training_state import TrainingState
@@ -144,7 +144,7 @@ class _Run:
         if state.epoch % recipe.curriculum.period == 0 and state.updates > 0:
             self._judge()
 
-    def _begun(self, steps: int) -> tuple[Lesson, Episode]:
+    def _begun(self, steps: int) -> tuple[WindowKind, Episode]:
         """An episode of `steps` on fresh tasks, of imitation by chance."""
         state, recipe, problem = self.state, self.recipe, self.family.problem
         draw = self.family.draw(recipe.tasks, steps, stream(self.seed, "episode", state.epoch))
@@ -156,7 +156,7 @@ class _Run:
         noise = stream(self.seed, "perturbations", state.epoch)
         return "descend", begin_descent(self.rule, problem, state.weights, recipe, draw, steps, noise)
 
-    def _update(self, kind: Lesson, step: int, value: Tensor, gradient: dict[str, Tensor]) -> None:
+    def _update(self, kind: WindowKind, step: int, value: Tensor, gradient: dict[str, Tensor]) -> None:
         """One step of the meta-optimizer, unless the gradient is to be skipped."""
         state, optimizer = self.state, self.recipe.meta_optimizer
         state.updates += 1

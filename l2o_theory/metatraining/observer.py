@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from l2o_theory.metatraining.curriculum import Decision
 
-Lesson = Literal["descend", "imitate"]
+WindowKind = Literal["descend", "imitate"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class MetaUpdate:
     epoch: int
     stage: int
     step: int
-    kind: Lesson
+    kind: WindowKind
     loss: float
     gradient_norm: float
     is_skipped: bool

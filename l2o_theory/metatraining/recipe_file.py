@@ -196,7 +196,8 @@ def _imitation(table: Table, arithmetic: Arithmetic) -> Imitation | None:
 
 def _optimizer(table: Table, arithmetic: Arithmetic, seed: int) -> tuple[UpdateRule, dict[str, Tensor]]:
     kind = LEARNED[table.choice("name", LEARNED)]
-    options, file = table.arguments(kind), table.text("weights", None)
+    options = table.arguments(kind, but=("once",))  # how derivatives are computed, which `advance` decides
+    file = table.text("weights", None)
     with table.naming():
         rule = kind(**options)
         # drawn on the processor: the same weights on every device

@@ -166,7 +166,7 @@ def test_a_checkpoint_of_another_architecture_or_plan(call, recipe, folder):
     assert call("metatrain", recipe).code == 0
     before = contents(folder), (folder / "checkpoint.pt").read_bytes()
     for old, new, words in (
-        ("hidden = 4", "hidden = 6", "rule LSTMRule(hidden=4, layers=2, output_scale=0.01, k=5.0) there"),
+        ("hidden = 4", "hidden = 6", "rule LSTMRule(hidden=4, layers=2, "),
         ("rate = 0.01", "rate = 0.02", "recipe's rate 0.01 there, 0.02 here"),
         ("dimension = 3", "dimension = 4", "other tasks"),
     ):
@@ -208,12 +208,16 @@ def test_meta_gradients_that_are_not_finite_end_it_with_the_step_and_the_norm(ca
     refused(answer, "4 meta-gradients were not finite, the last at meta-update", "of norm", "checkpointed is intact")
 
 
-def test_tensorboard_that_is_not_installed(call, recipe, tmp_path, monkeypatch):
+def test_tensorboard_that_is_not_installed(call, recipe, folder, tmp_path, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     refused(call("metatrain", recipe, "--tensorboard"), "pip install 'l2o-theory[tensorboard]'")
-    assert not (tmp_path / "l2o_results" / "metatrain" / "tiny" / "checkpoint.pt").exists()
+    assert not (tmp_path / "l2o_results").exists()
+    call("metatrain", recipe)
+    before = contents(folder)
+    refused(call("metatrain", recipe, "--tensorboard", "--fresh"), "tensorboard is not installed")
+    assert contents(folder) == before  # refused before anything was thrown away
 
 
 def test_tensorboard_by_a_writer_of_the_tests(call, recipe, monkeypatch):

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from l2o_theory.errors import InputError
+from l2o_theory.errors import InputError, StoreError
 from l2o_theory.metatraining.curriculum import Curriculum
 from l2o_theory.metatraining.episode_lengths import RandomLengths
 from l2o_theory.metatraining.evaluation import run_rule
@@ -162,7 +162,10 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="another run"):
         meta_train(RULE, FAMILY, WEIGHTS, replace(RECIPE, updates=2, rate=1e-3), checkpoint=path)
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(Exception, match="delete it to start over"):
+    with pytest.raises(StoreError, match=r"cannot read .* delete it to start over"):
+        meta_train(RULE, FAMILY, WEIGHTS, replace(RECIPE, updates=2), checkpoint=path)
+    torch.save({"format": 1, "key": "of an earlier version"}, path)
+    with pytest.raises(StoreError, match="is of another version; delete it"):
         meta_train(RULE, FAMILY, WEIGHTS, replace(RECIPE, updates=2), checkpoint=path)
 
 

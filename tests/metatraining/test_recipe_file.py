@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import struct
 from dataclasses import fields
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from l2o_theory.errors import InputError
+from l2o_theory.metatraining import recipe_file
 from l2o_theory.metatraining.curriculum import Curriculum
 from l2o_theory.metatraining.episode_lengths import RandomLengths
 from l2o_theory.metatraining.evolution import Evolution
@@ -122,6 +124,20 @@ def test_every_key_arrives(recipe: Path) -> None:
     )
 
 
+def test_the_file_in_the_documentation_is_one(recipe: Path) -> None:
+    """Less what excludes each other: random lengths beside several horizons, weights that are not there."""
+    assert recipe_file.__doc__ is not None
+    whole = "\n".join(line for line in recipe_file.__doc__.splitlines() if line.startswith("    "))
+    text = re.sub(r"(?m)^ *(weights = .*|\[lengths\].*|least_windows = .*)$", "", whole)
+    assert len(text) < len(whole)
+    recipe.write_text(text)
+    made = load_recipe(recipe)
+    assert (made.recipe.updates, made.optimizer, made.tasks) == (1500, "l2o_dm", "digits")
+    recipe.write_text(text.replace("[training]", "[training]\nspeed = 1"))  # planted: a key that is not there
+    with pytest.raises(InputError, match="unknown key 'speed'"):
+        load_recipe(recipe)
+
+
 def test_what_is_left_out_is_as_in_recipe(recipe: Path) -> None:
     recipe.write_text(PLAIN)
     setup = load_recipe(recipe)
@@ -231,6 +247,7 @@ BAD = [
     ('"l2o_dm"', '"l2o_md"', "[optimizer] unknown name 'l2o_md'; did you mean l2o_dm", "known are l2o_dm, rnnprop"),
     ("hidden = 6", "hiden = 6", "[optimizer] unknown key 'hiden'; did you mean hidden?", "known are name, hidden"),
     ("hidden = 6", 'hidden = "6"', "[optimizer] hidden must be an integer, got '6'", "change it"),
+    ("hidden = 6", "once = true", "[optimizer] unknown key 'once'", "known are name, hidden"),
     ("hidden = 6", "hidden = 0", "[optimizer] wanted layers >= 1", "hidden=0"),
     ("hidden = 6", 'weights = "no.safetensors"', "[optimizer] there is no weights file", "no.safetensors"),
     ("quadratics", "quadratic", "[tasks] unknown name 'quadratic'; did you mean quadratics", "mnist"),
