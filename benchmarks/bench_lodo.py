@@ -185,7 +185,7 @@ def race() -> bool:
     missed = False
     for name, bar in (("eager", 2.0), ("jax", 1.0)):
         if name not in median:
-            print(f"{name:8} is not installed: this bar is not measured")
+            print(f"{name:8} NOT MEASURED: not installed where this race runs (pip install {name})")
             continue
         ratio = median[name] / median["ours"]
         missed |= ratio < bar
