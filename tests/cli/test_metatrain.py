@@ -201,11 +201,18 @@ def test_a_teacher_that_diverges_leaves_the_last_good_checkpoint(call, recipe, f
     assert again.err == answer.err
 
 
-def test_meta_gradients_that_are_not_finite_end_it_with_the_step_and_the_norm(call, recipe, folder):
+def test_meta_gradients_that_are_not_finite_end_it_with_the_step_and_the_norm(call, recipe, folder, monkeypatch):
     """A learning rate that throws the weights out of the float range after some steps."""
+    from l2o_theory.metatraining import meta_training
+
+    monkeypatch.setattr(meta_training, "_PATIENCE", 0.0)  # a checkpoint after every epoch
     recipe.write_text(RECIPE.replace("rate = 0.01", "rate = 1e308\nskips = 3").replace("updates = 24", "updates = 90"))
     answer = call("metatrain", recipe)
     refused(answer, "4 meta-gradients were not finite, the last at meta-update", "of norm", "checkpointed is intact")
+    assert [row["is_skipped"] for row in rows(folder / "updates.csv")].count("True") == 3
+    again = call("metatrain", recipe)
+    assert "going on from the checkpoint" in again.out
+    assert again.err == answer.err
 
 
 def test_tensorboard_that_is_not_installed(call, recipe, folder, tmp_path, monkeypatch):
