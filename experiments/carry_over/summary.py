@@ -46,7 +46,7 @@ def predictions(early: int, short: int, last: int) -> tuple[Prediction, ...]:
     """
     window, linear = f"K = {short}", math.log(last / short) / (last - short)
     return (
-        Prediction(f"frozen directions, (K+1)/(N+1); kept, {window}, minus that", "kept_minus_frozen", -0.1, 0.1),
+        Prediction(f"frozen directions, {window}; kept minus (K+1)/(N+1)", "kept_minus_frozen", -0.1, 0.1),
         Prediction("Model A along the run; kept minus that", "kept_minus_model_a", -0.1, 0.1),
         Prediction("Model 0 along the run; kept minus that", "kept_minus_model_0", -0.1, 0.1),
         Prediction(f"right sign: tasks with <G_K, G> > 0, {window}", "right_sign", 0.99, math.inf),

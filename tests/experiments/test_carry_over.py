@@ -13,11 +13,12 @@ import pytest
 import torch
 from torch import Generator
 
-from l2o_theory.claims.discovery import load_plugin
+from l2o_theory.claims.discovery import load_plugin, plugin_folder
 from l2o_theory.errors import InputError
 from l2o_theory.figures import list_experiments, reproduce
 from l2o_theory.figures.configuration import load_configuration
 from l2o_theory.metagradients import first_order, truncated, unroll
+from l2o_theory.metatraining import student_interval
 from l2o_theory.metatraining.tasks import QuadraticTasks
 from l2o_theory.optimizers import LSTMRule
 from l2o_theory.problems import RandomQuadratics
@@ -240,6 +241,26 @@ def test_every_row_of_the_table_is_measured(small: tuple[Any, ...]) -> None:
     effects = predictions.effects(small[4], (1, 2, 4, 8), 2, 1)
     assert {row.effect for row in rows} <= set(effects)
     assert all(math.isfinite(value) for value in effects.values())
+
+
+def test_committed_effects_are_those_of_this_configuration_and_judged_by_student_s_interval() -> None:
+    folder = plugin_folder("proofs_checks") / "training"
+    record = load_plugin(folder / "_carry_over.py").RECORD
+    config = load_configuration(SOURCE / "config.toml", load_plugin(SOURCE / "run.py").PARAMETERS)
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in config.items()}
+    assert plain == record["config"]
+    claims = load_plugin(folder / "carry_over.py")
+    for cells in record["effects"].values():
+        assert len(cells) == 12
+        for cell, values in cells.items():
+            assert len(values) == config[f"arms.{cell.partition('.')[0]}_seeds"]
+            told = student_interval(values)
+            assert claims.interval(values) == pytest.approx((told.value, told.low, told.high), rel=1e-9, abs=1e-15)
+    # every trained optimizer is asked, and one outside the range is enough
+    assert len(claims.rows(("bias", "trained", "", 0.5, math.inf))) == 6
+    assert (
+        claims.slack(("bias", "trained", "", 0.5, math.inf)) > 0 > claims.slack(("bias", "trained", "", 0.7, math.inf))
+    )
 
 
 @pytest.mark.slow
