@@ -98,7 +98,7 @@ def _by_iteration(operator: LinearOperator, cut: float) -> Spectrum:
     if not np.isfinite(top):
         raise InputError("the kernel has entries that are not finite; look at the weights and the problem first")
     try:
-        # an absolute accuracy of a tenth of the cut decides whether the smallest one is resolved
+        # to a thousandth of itself, enough to compare it with the cut; far below that the iteration gives up
         bottom = float(eigsh(operator, k=1, which="SA", v0=start, tol=1e-3, return_eigenvectors=False)[0])
     except ArpackNoConvergence:
         return Spectrum(top, UNKNOWN, None, cut, None)
