@@ -264,6 +264,14 @@ def test_committed_effects_are_those_of_this_configuration_and_judged_by_student
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200)  # 15 to 20 minutes on a core of its own
+def test_the_full_run_meets_its_predictions(tmp_path: Path) -> None:
+    result = reproduce("carry_over", out=tmp_path)
+    assert {c.expectation.quantity: c.measured for c in result.comparisons if c.outcome != "met"} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)  # a minute and a half on a core of its own
 def test_the_quick_run_meets_its_predictions(tmp_path: Path) -> None:
     quick = reproduce("carry_over", out=tmp_path, quick=True)
     assert {c.expectation.quantity: c.measured for c in quick.comparisons if c.outcome == "not met"} == {}
