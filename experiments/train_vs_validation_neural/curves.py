@@ -82,7 +82,7 @@ def _draw(config: Configuration, out: Path, found: Found, rivals: Rivals) -> tup
     columns: dict[str, list[Any]] = {"optimizer": [], "all_data": [], "noise": [], "meta_seed": [], "step": []}
     columns |= {quantity: [] for quantity, _ in _PANELS}
     key = "Solid and dotted: measured."
-    with Canvas(len(rows), 4, height=1.75 * len(rows) + 0.3, seed=config["seed"], caption=caption, key=key) as canvas:
+    with Canvas(len(rows), 4, height=1.75 * len(rows) + 0.5, seed=config["seed"], caption=caption, key=key) as canvas:
         for line, (everything, noise) in zip(canvas.axes, rows, strict=True):
             for name, runs in _members(found, rivals, everything, noise):
                 label, method, options = STYLES[name]
@@ -100,9 +100,9 @@ def _draw(config: Configuration, out: Path, found: Found, rivals: Rivals) -> tup
                 axes.set(xscale="log", title=f"{title}, {told}")
                 axes.set_yscale("log" if quantity.endswith("loss") else "linear")
                 axes.tick_params(axis="y", which="minor", labelleft=False)
-            line[0].legend(loc="lower right", fontsize=5.2)
         for axes in canvas.axes[-1]:
             axes.set_xlabel("steps")
+        canvas.figure.legend(*canvas.axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
         return canvas.save(out, "curves", columns)
 
 

@@ -9,6 +9,7 @@ step size tuned on the training loss (tbt) or on the risk (tbv, the limit of man
             noise over signal is sigma^2 = 1/s - 1: 0 for clean labels, 0.5625 for 0.2
     d       not fixed by the analogy. Two readings are marked: the inputs of the network, and its weights.
 
+tbv picks its step size in (0, 1/b], tbt up to 2/(a + b): without noise and near d = n the larger one is the better one.
 What the step size is to least squares, a whole optimizer is to the network; nothing here bounds the latter. tbt2 has no
 counterpart: the step size tuned on 2 n samples, near 2/(a + b) at d/(2 n), lies beyond 2/b at d/n and diverges on n.
 """
@@ -85,8 +86,8 @@ def _draw(config: Configuration, out: Path, found: dict[Any, Any], rivals: dict[
         "tuned on the risk. Circles: d read as the number of inputs, squares: as the number of weights. sigma from the "
         "label noise, see prediction.py.",
         "(b) The network and the perceptron optimizer: test error rate of train-by-train minus that of "
-        "train-by-validation; dots: meta-seeds, bars: 95 percent, Student's t.",
-        "Above 0: validation wins. An analogy, no theorem.",
+        "train-by-validation; dots: meta-seeds,",
+        "bars: mean and 95 percent interval of Student's t. Above 0: validation wins. An analogy, no theorem.",
     ]
     columns: dict[str, list[Any]] = {"noise": [], "ratio": [], "rmse_difference": []}
     with Canvas(1, 2, height=2.6, seed=config["seed"], caption=caption) as canvas:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from l2o_theory.claims.discovery import load_plugin
+from l2o_theory.claims.discovery import load_plugin, plugin_folder
 from l2o_theory.errors import InputError
 from l2o_theory.figures import ExperimentResult, list_experiments, reproduce
 from l2o_theory.figures.configuration import load_configuration
@@ -250,6 +251,84 @@ def test_a_folder_without_images_is_refused_and_the_files_are_named(tmp_path: Pa
     (tmp_path / "train-images-idx3-ubyte").write_bytes(b"")
     with pytest.raises(InputError, match=r"lacks train-labels-idx1-ubyte or train-labels-idx1-ubyte\.gz"):
         plugin("setting").load(configuration(data__folder=str(tmp_path)))
+
+
+def idx(array: torch.Tensor) -> bytes:
+    """The idx format of MNIST's files."""
+    shape = array.shape
+    return (
+        bytes((0, 0, 8, len(shape))) + struct.pack(f">{len(shape)}I", *shape) + array.to(torch.uint8).numpy().tobytes()
+    )
+
+
+def test_mnist_comes_from_a_folder(tmp_path: Path) -> None:
+    """Files of MNIST's format with random pixels: 784 inputs, its own test set, the same protocol."""
+    generator = torch.Generator().manual_seed(0)
+    for stem, count in (("train", 80), ("t10k", 30)):
+        images = torch.randint(256, (count, 28, 28), generator=generator)
+        (tmp_path / f"{stem}-images-idx3-ubyte").write_bytes(idx(images))
+        (tmp_path / f"{stem}-labels-idx1-ubyte").write_bytes(idx(torch.arange(count) % 10))
+    setting, rule = plugin("setting"), GradientDescent()
+    config = configuration(
+        data__folder=str(tmp_path), network__hidden=(6, 5), tasks__samples=40, test__runs=2, test__steps=(0, 4)
+    )
+    data = setting.load(config)
+    assert data.problem.network.sizes == (784, 6, 5, 10)
+    assert (len(data.problem.data), len(data.test)) == (80, 30)
+    found = plugin("meta_test").curves(
+        config, data, rule, rule.meta(0.1, dtype=torch.float32), everything=False, noise=0.2
+    )
+    assert [len(row) for row in found["test_accuracy"]] == [2, 2]
+    assert found["train_loss"][1] != found["train_loss"][0]
+    assert plugin("prediction").readings(config)["weights"] == (785 * 6 + 7 * 5 + 6 * 10) / 40
+
+
+def test_committed_accuracies_are_those_of_this_configuration() -> None:
+    """What the claims read is what a full run wrote: same parameters, all meta-seeds."""
+    record = load_plugin(plugin_folder("proofs_checks") / "training" / "_digits.py").RECORD
+    config, numbers = configuration(), record["numbers"]
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in config.items()}
+    assert {**plain, "arms.names": record["config"]["arms.names"]} == record["config"]
+    claims = load_plugin(plugin_folder("proofs_checks") / "training" / "validation_on_digits.py")
+    for arm in ("tbt", "tbt2", "tbv"):
+        for noise in config["tasks.noise"]:
+            values = claims.accuracies(arm, noise)
+            assert len(values) == config["arms.seeds"]
+            assert np.mean(values) == pytest.approx(numbers[f"{arm}.noise={noise:g}.test_accuracy"], abs=1e-12)
+    for other, noise in (("tbt", 0), ("tbt", 0.2), ("tbt2", 0.2), ("adam", 0.2)):
+        found, name = (
+            claims.tested(claims.gains("tbv", other, noise)),
+            f"tbv_minus_{other}.noise={noise:g}.test_accuracy",
+        )
+        expected = [numbers[name], numbers[f"{name}.low"], numbers[f"{name}.high"]]
+        assert [found["mean"], found["low"], found["high"]] == pytest.approx(expected, abs=1e-12)
+        assert found["mean"] == pytest.approx(-claims.tested(claims.gains(other, "tbv", noise))["mean"], abs=1e-12)
+
+
+def test_the_claim_on_a_step_size_holds_for_other_tasks_too() -> None:
+    """Another split of the digits, other subsets and starts than those of the verdict; the planted fault is refuted."""
+    claims = load_plugin(plugin_folder("proofs_checks") / "training" / "validation_on_digits.py")
+    claim = next(claim for claim in claims.CLAIMS if claim.id.endswith("step_size_by_validation"))
+    found = claim.measure(2)
+    assert found.holds
+    assert found.refuted_faults
+    assert not found.accepted_faults
+    assert found.table[0]["by training"] > found.table[0]["step size by validation"]
+    assert found.table[0]["p"] < 0.001 < 0.5 < found.table[1]["p"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_the_full_run_meets_its_predictions_and_gives_the_committed_accuracies(tmp_path: Path) -> None:
+    """Other versions and processors round otherwise, and meta-training amplifies that: only statistics agree."""
+    result = reproduce(SOURCE.name, out=tmp_path)
+    assert {c.expectation.quantity: c.measured for c in result.comparisons if c.outcome != "met"} == {}
+    committed = load_plugin(plugin_folder("proofs_checks") / "training" / "_digits.py").RECORD["numbers"]
+    for arm in ("tbt", "tbv"):
+        for noise in (0, 0.2):
+            name = f"{arm}.noise={noise:g}.test_accuracy"
+            spread = math.hypot(committed[f"{name}.sd"], result.numbers[f"{name}.sd"])
+            assert abs(committed[name] - result.numbers[name]) <= 4 * max(spread, 0.01)
 
 
 @pytest.mark.slow

@@ -109,3 +109,16 @@ def test_without_validation_there_is_none_to_judge_by() -> None:
 def test_impossible_subsets_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(InputError, match=r"wanted 1 <= size|must lie in"):
         family(**bad)
+
+
+@pytest.mark.gpu
+def test_a_gpu_draws_the_same_tasks() -> None:
+    data = numbered().to(device="cuda")
+    family_there = SubsetTasks(Classification(MLP((2, CLASSES)), data), 13, 12, 4, 0.4)
+    here, there = drawn(noise=0.4), family_there.draw(3, 9, Generator().manual_seed(0))
+    assert here.validation is not None
+    assert there.validation is not None
+    for step in (0, 5, 9):
+        for name, leaf in here.batches(step).items():
+            assert torch.equal(there.batches(step)[name].cpu(), leaf)
+    assert torch.equal(there.validation(0)["labels"].cpu(), here.validation(0)["labels"])
