@@ -5,9 +5,11 @@ Without a nonsmooth part, in its variants P and PA,
     x_{k+1} = y_k - tau P_k (.) g(y_k),     y_{k+1} = x_{k+1} + A_k (.) (x_{k+1} - x_k)     (P: A = 0, so y = x)
     P = 2 sigma(W_p r + b_p),  A = 2 sigma(W_a r + b_a),  r = ReLU(W h + b),  h the top of LSTMs that read (g_i, y_i)
 
-one LSTM state per coordinate. The form is derived in the source as necessary for fixed points and convergence; nothing
-is guaranteed about training. Source: Liu, Chen, Wang, Yin, Cai 2023, equations (18), (19); sizes as published with
-arXiv 2501.18092. Its other terms B, b1, b2 need two gradients per step and are left out.
+one LSTM state per coordinate. An iterate of several tensors is one long iterate here, with one step size for all.
+
+The form is derived in the source as necessary for fixed points and convergence; nothing is guaranteed about training.
+Source: Liu, Chen, Wang, Yin, Cai 2023, equations (18), (19); sizes as published with arXiv 2501.18092. Its other terms
+B, b1, b2 need two gradients per step and are left out.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from l2o_theory.optimizers.lstm import LSTMCell, truncated_normal
 from l2o_theory.optimizers.rule import State
 from l2o_theory.optimizers.step_size_network import Features
 from l2o_theory.problems.problem import Params
+from l2o_theory.problems.trees import mapped, tensors
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +80,14 @@ class MathL2O:
         return found
 
     def init(self, params: Params) -> State:
-        """{"iterate": x_0, "hidden1", "cell1", ...}, the latter of shape (*x.shape, hidden)."""
-        x = self._tensor(params)
+        """{"iterate": x_0, "hidden1", "cell1", ...}, the latter of shape (*x.shape, hidden).
+
+        An iterate of several tensors is held as one, of shape (coordinates,).
+
+        Raises:
+            InputError: several tensors, but step sizes by coordinate.
+        """
+        x = self._joined(params)
         generator = None if self.state_seed is None else Generator().manual_seed(self.state_seed)
         state = {"iterate": x}
         for kind in ("hidden", "cell"):
@@ -88,16 +97,16 @@ class MathL2O:
                 state[f"{kind}{number}"] = drawn.to(x)
         return state
 
-    def update(self, params: Params, grads: Params, state: State, meta: Params) -> tuple[Tensor, State]:
+    def update(self, params: Params, grads: Params, state: State, meta: Params) -> tuple[Params, State]:
         """(y_{k+1}, state) from y_k and its gradient; the iterate x_{k+1} is state["iterate"].
 
         Raises:
-            InputError: an iterate that is no tensor, or meta that is not what `meta()` returns.
+            InputError: several tensors, but step sizes by coordinate, or meta that is not what `meta()` returns.
         """
-        y, g, weights = self._tensor(params), self._tensor(grads), self._checked(meta)
+        y, g, weights = self._joined(params), self._joined(grads), self._checked(meta)
         signal = torch.stack((g, y), -1)
         signal = signal.detach() if self.features == "detached" else signal
-        after = {}
+        after = dict(state)  # keys in the order of `init`
         for number, cell in enumerate(self._cells(), start=1):
             weight, bias = weights[f"lstm{number}.weight"], weights[f"lstm{number}.bias"]
             signal, memory = cell.step(weight, bias, signal, state[f"hidden{number}"], state[f"cell{number}"])
@@ -109,7 +118,9 @@ class MathL2O:
         ]
         x = y - self.step_size * factors[0] * g
         ahead = x + factors[1] * (x - state["iterate"]) if self.accelerate else x
-        return ahead, {"iterate": x, **after}
+        after["iterate"] = x
+        pieces = iter(torch.split(ahead.reshape(-1), [leaf.numel() for leaf in tensors(params)]))
+        return mapped(lambda leaf: next(pieces).reshape(leaf.shape), params), after
 
     def _heads(self) -> tuple[str, ...]:
         return ("p", "a") if self.accelerate else ("p",)
@@ -117,10 +128,12 @@ class MathL2O:
     def _cells(self) -> list[LSTMCell]:
         return [LSTMCell(2 if layer == 0 else self.hidden, self.hidden) for layer in range(self.layers)]
 
-    def _tensor(self, params: Params) -> Tensor:
-        if not isinstance(params, Tensor):
-            raise InputError(f"the iterate and its gradient must be one tensor each, got {type(params).__name__}")
-        return params
+    def _joined(self, tree: Params) -> Tensor:
+        if isinstance(tree, Tensor):
+            return tree
+        if torch.as_tensor(self.step_size).ndim:
+            raise InputError(f"step sizes by coordinate need an iterate of one tensor, got {len(tree)}; give a number")
+        return torch.cat([leaf.reshape(-1) for leaf in tensors(tree)])
 
     def _checked(self, meta: Params) -> dict[str, Tensor]:
         names = [f"lstm{number}" for number in range(1, self.layers + 1)]

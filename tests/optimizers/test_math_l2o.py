@@ -59,6 +59,22 @@ def test_a_zero_head_is_gradient_descent_to_the_bit() -> None:
     assert torch.equal(x, plain)
 
 
+@pytest.mark.parametrize("accelerate", [False, True])
+def test_several_tensors_are_one_long_iterate(accelerate: bool) -> None:
+    rule, shapes = MathL2O(0.05, accelerate, hidden=5, state_seed=3), {"a": (2, 3), "b": (), "c": (4,)}
+    meta = rule.meta(torch.Generator().manual_seed(0))
+    parts = {name: torch.randn(shape, generator=torch.Generator().manual_seed(1)) for name, shape in shapes.items()}
+    parts = {name: part.double() for name, part in parts.items()}
+    whole = torch.cat([part.reshape(-1) for part in parts.values()])
+    state, alone = rule.init(parts), rule.init(whole)
+    for _ in range(3):
+        parts, state = rule.update(parts, {name: part**3 for name, part in parts.items()}, state, meta)
+        whole, alone = rule.update(whole, whole**3, alone, meta)
+    assert {name: tuple(part.shape) for name, part in parts.items()} == shapes
+    assert torch.equal(torch.cat([part.reshape(-1) for part in parts.values()]), whole)
+    assert not torch.equal(torch.cat([parts[name].reshape(-1) for name in "cba"]), whole)  # planted: another order
+
+
 def test_it_learns_on_its_training_instances() -> None:
     rule = MathL2O(PROGRAMS.step_sizes, accelerate=True, hidden=6)
     meta = rule.meta(torch.Generator().manual_seed(1))
@@ -89,5 +105,5 @@ def test_bad_input_is_refused() -> None:
     rule, x = MathL2O(1.0), PROGRAMS.init()
     with pytest.raises(InputError, match="meta must hold"):
         rule.update(x, x, rule.init(x), {"p.weight": x})
-    with pytest.raises(InputError, match="one tensor each"):
-        rule.init({"x": x})
+    with pytest.raises(InputError, match="step sizes by coordinate need an iterate of one tensor, got 2"):
+        MathL2O(PROGRAMS.step_sizes).init({"a": x, "b": x})

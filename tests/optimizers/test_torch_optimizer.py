@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from l2o_theory.errors import InputError
-from l2o_theory.optimizers import Adam, GradientDescent, HeavyBall
-from l2o_theory.optimizers.learned import LSTMRule, MLPOptimizer, RNNprop
+from l2o_theory.optimizers import Adam, GradientDescent, HeavyBall, MathL2O
+from l2o_theory.optimizers.learned import L2OScale, LSTMRule, MLPOptimizer, RNNprop
 from l2o_theory.optimizers.torch_optimizer import TorchOptimizer
 
 DATA = torch.linspace(-1, 1, 24, dtype=torch.float64).reshape(8, 3)
@@ -44,7 +44,10 @@ def test_equals_torch_adam_in_a_training_loop() -> None:
     assert train(planted, torch.optim.Adam(planted.parameters(), lr=0.021), 50) != pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize("rule", [LSTMRule(), RNNprop(), MLPOptimizer()], ids=lambda rule: type(rule).__name__)
+LEARNED = (LSTMRule(), RNNprop(), MLPOptimizer(), L2OScale(), MathL2O(0.05))
+
+
+@pytest.mark.parametrize("rule", LEARNED, ids=lambda rule: type(rule).__name__)
 def test_learned_rules_run_and_continue_from_a_state_dict(rule: LSTMRule) -> None:
     weights = rule.meta(torch.Generator().manual_seed(1))
     model = network()
