@@ -18,6 +18,7 @@ the part of the variance that belongs to a single pair (seed, task) twice, so it
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,24 +155,31 @@ def _checked(losses: Any) -> Array:
     """Shape (meta-seeds, tasks)."""
     table = np.asarray(losses, dtype=np.float64)
     table = table[None] if table.ndim == 1 else table
-    if table.ndim != 2 or not table.size or not np.isfinite(table).all() or table.min() < 0 or table.max() == 0:
+    if table.ndim != 2 or not table.size or not np.isfinite(table).all() or table.min() < 0:
         raise InputError(
             f"losses must be finite, >= 0 and of shape (meta-seeds, tasks) or (tasks,), got shape {table.shape}; a run "
             "that diverged has no mean loss: lower its step size, or leave it out and say so"
         )
+    if not table.any(axis=1).all():
+        raise InputError("a meta-seed solves every task exactly, ln of its mean loss is -inf; look at fewer steps")
     return table
 
 
 def _bootstrap(first: Array, second: Array, confidence: float, resamples: int, seed: int) -> tuple[Interval, float]:
-    """Percentile interval of D over resampled tasks, and its variance. The logarithm is taken of resampled means."""
+    """Percentile interval of D over resampled tasks, and its variance. The logarithm is taken of resampled means.
+
+    Where a resample holds nothing but tasks that one of them solves exactly, the data bound neither.
+    """
     if not 0 < confidence < 1 or resamples < 2:
         raise InputError(f"wanted a confidence in (0, 1) and resamples >= 2, got {confidence} and {resamples}")
     tasks = first.shape[1]
     counts = np.random.default_rng(seed).multinomial(tasks, np.full(tasks, 1 / tasks), size=resamples) / tasks
-    with np.errstate(divide="ignore"):  # a resample of tasks solved exactly has the level -inf, rightly the least
-        drawn = np.log(counts @ first.T).mean(axis=1) - np.log(counts @ second.T).mean(axis=1)
-    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
     value = float(level(first).mean() - level(second).mean())
+    means = counts @ first.T, counts @ second.T
+    if min(mean.min() for mean in means) == 0:
+        return Interval(value, -math.inf, math.inf), math.inf
+    drawn = np.log(means[0]).mean(axis=1) - np.log(means[1]).mean(axis=1)
+    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(value, float(low), float(high)), float(drawn.var(ddof=1))
 
 
@@ -180,8 +188,8 @@ def _added(by_seed: Array, over_tasks: float, tasks: int, confidence: float) -> 
     seeds = len(by_seed)
     over_seeds, mean = float(by_seed.var(ddof=1)) / seeds, float(by_seed.mean())
     total = over_seeds + over_tasks
-    if total == 0:
-        return Interval(mean, mean, mean)
+    if total in (0, math.inf):
+        return Interval(mean, mean - total, mean + total)
     freedom = total**2 / (over_seeds**2 / (seeds - 1) + over_tasks**2 / max(tasks - 1, 1))
     reach = float(student.ppf((1 + confidence) / 2, freedom)) * total**0.5
     return Interval(mean, mean - reach, mean + reach)

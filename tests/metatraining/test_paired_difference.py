@@ -180,11 +180,24 @@ def test_without_meta_seeds_there_is_no_interval_over_them() -> None:
         ([1.0, float("inf")], [1.0, 2.0], "diverged"),
         ([1.0, -1.0], [1.0, 2.0], ">= 0"),
         ([], [], "shape"),
+        ([[1.0, 2.0], [0.0, 0.0]], [1.0, 2.0], "solves every task exactly"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(losses: list[float], other: list[float], told: str) -> None:
     with pytest.raises(InputError, match=told):
         paired_difference(losses, other)
+
+
+def test_tasks_solved_exactly_bound_nothing() -> None:
+    # a resample of three tasks is the solved one thrice with probability 1/27: its ln is -inf, and inf - inf is NaN
+    solved = [[0.0, 1.0, 2.0], [0.0, 2.0, 2.0]]
+    for pair in ((solved, [1.0, 1.0, 2.0]), ([[1.0, 1.0, 2.0]] * 2, solved[0]), (solved, solved[0])):
+        found = paired_difference(*pair)
+        for interval in (found.over_tasks, found.over_both):
+            assert (interval.low, interval.high) == (-math.inf, math.inf)
+            assert interval.value == pytest.approx(sum(found.by_seed) / 2)
+    assert found.over_seeds is not None
+    assert math.isfinite(found.over_seeds.high)
 
 
 def test_bad_numbers_are_refused() -> None:
