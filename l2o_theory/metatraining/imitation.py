@@ -37,7 +37,7 @@ class Imitation:
     """When to imitate, and whom.
 
     Attributes:
-        teachers: taken in turn.
+        teachers: epoch e = 0, 1, ..., if it imitates, has teacher e mod their number.
         probability: that an epoch imitates, for stage 0, 1, ...; the last holds for all later stages.
 
     Raises:

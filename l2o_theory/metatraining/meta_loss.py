@@ -30,7 +30,8 @@ class MetaLoss:
     """One of the five, on one of three kinds of data.
 
     Attributes:
-        kind: see the module; "normalised" is that of L2O-Scale, "mean" that of the step-size paper's experiments.
+        kind: see the module; "normalised" is that of L2O-Scale but for its factor 1/K, "mean" that of the step-size
+            paper's experiments.
         data: see `JudgingData`.
 
     Raises:

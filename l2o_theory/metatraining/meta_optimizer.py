@@ -3,7 +3,9 @@
     adam      beta1 = .9, beta2 = .999, eps = 1e-8             Chen et al., NeurIPS 2020, with rate 1e-3
     rmsprop   decay = .9, eps = 1e-10, no momentum             Wang et al., ICML 2021, with rate 1e-2, clip 1e4, "zero"
 
-Settings as in the released programs of the two papers.
+Settings as in the released programs of the two papers, in torch's form of the rules. The programs run TensorFlow 1,
+whose RMSprop divides by sqrt(v + eps) and begins with v = 1, not 0: until 0.9^t falls below the mean square of a
+meta-gradient its steps are shorter than these.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ class _Run:
             if episode.is_lost:
                 break
         state.epoch += 1
-        if state.epoch % recipe.curriculum.period == 0 and state.updates > 0:
+        if state.epoch % recipe.curriculum.period == 0:
             self._judge()
 
     def _begun(self, steps: int) -> tuple[WindowKind, Episode]:
@@ -222,4 +222,6 @@ def _identity(
         "first weights": digest(weights),
         "tasks": digest(family),
     }
+    inside = {name: value for name, value in getattr(rule, "__dict__", {}).items() if isinstance(value, Tensor)}
+    parts |= {f"rule's {name}": digest(value) for name, value in inside.items()}  # they are printed to four digits
     return {**{name: str(part) for name, part in parts.items()}, **recipe.description}

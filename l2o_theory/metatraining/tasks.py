@@ -42,7 +42,8 @@ class Draw:
         """
         found = {"batches": None, "training": self.training, "validation": self.validation}[data]
         if found is None and data != "batches":
-            raise InputError(f"the meta-loss is on {data} data, but the family has none; give it such data (held_out)")
+            key = {"training": "subset, all training samples of a task", "validation": "held_out"}[data]
+            raise InputError(f"the meta-loss is on {data} data, but the family of tasks has none; give it some ({key})")
         return found
 
 

@@ -23,7 +23,7 @@ from l2o_theory.metatraining.meta_loss import MetaLoss
 from l2o_theory.metatraining.meta_training import MetaTrained, meta_train, stream
 from l2o_theory.metatraining.recipe import Recipe
 from l2o_theory.metatraining.tasks import QuadraticTasks
-from l2o_theory.optimizers import Adam
+from l2o_theory.optimizers import Adam, MathL2O
 from l2o_theory.optimizers.learned.lstm_rule import LSTMRule
 from l2o_theory.problems import RandomQuadratics
 
@@ -167,6 +167,20 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     torch.save({"format": 1, "key": "of an earlier version"}, path)
     with pytest.raises(StoreError, match="is of another version; delete it"):
         meta_train(RULE, FAMILY, WEIGHTS, replace(RECIPE, updates=2), checkpoint=path)
+
+
+def test_step_sizes_that_print_alike_are_two_rules(tmp_path: Path) -> None:
+    def trained(last: float) -> None:
+        rule = MathL2O(torch.tensor([0.01, 0.01, last], dtype=torch.float64), hidden=2)
+        weights = rule.meta(torch.Generator().manual_seed(0))
+        family = QuadraticTasks(RandomQuadratics(3))
+        recipe = Recipe(Curriculum((4,)), updates=1, tasks=2, window=4)
+        meta_train(rule, family, weights, recipe, checkpoint=tmp_path / "run.pt")
+
+    trained(0.0100001)
+    trained(0.0100001)
+    with pytest.raises(InputError, match="other rule's step_size"):
+        trained(0.0100002)
 
 
 class Poisoned:

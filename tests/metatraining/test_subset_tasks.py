@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Generator, Tensor
@@ -98,8 +100,10 @@ def test_seeds_and_starts() -> None:
 def test_without_validation_there_is_none_to_judge_by() -> None:
     draw = drawn(validation=0)
     assert draw.validation is None
-    with pytest.raises(InputError, match="validation data"):
+    with pytest.raises(InputError, match=r"validation data, .* \(held_out\)"):
         draw.judging("validation")
+    with pytest.raises(InputError, match=r"training data, .* \(subset, "):
+        replace(draw, training=None).judging("training")
     assert draw.judging("training") is draw.training
 
 

@@ -10,7 +10,7 @@ bias correction, start 0):
     x'          = x - 0.001 o_1 exp(0.001 o_2)
 
 Source: Wang, Yuan, Wu, Ge, ICML 2021, section 5, as their released program has it; the form is that of Metz et al.
-2019. Where the program updates the averages, before or after it reads them, is our reading: before.
+2019.
 """
 
 from __future__ import annotations
