@@ -21,7 +21,6 @@ from l2o_theory.claims.discovery import load_plugin
 _recorded = load_plugin(Path(__file__).with_name("_recorded.py"))
 RECORD: dict[str, Any] = load_plugin(Path(__file__).with_name("_quadratics.py")).RECORD
 _run = _recorded.Recorded(RECORD, "quadratics", "_quadratics.py")
-levels, paired, tested = _run.levels, _run.paired, _recorded.tested
 _SCOPE = "quadratics d = 10, L2O-DM, 1500 meta-updates, 4 meta-seeds, 512 test problems"
 _SOURCE = "the claim of arXiv 2010.09089, read for quadratics at this scale"
 _EARLIER = {"plain": (-2.30, 0.11), "aug": (-2.62, 0.12), "cl": (-2.59, 0.09)}
@@ -86,12 +85,12 @@ def _test_sets(seed: int) -> Measurement:
 
 def _never_better(seed: int) -> Measurement:
     """Whether clil has the higher level than cl on every meta-seed; so it must not be for clsame."""
-    values, other = paired("clil", "cl", 1000), paired("clsame", "cl", 1000)
+    values, other = _run.paired("clil", "cl", 1000), _run.paired("clsame", "cl", 1000)
     fault = "clsame has a higher level than cl on every meta-seed"
     caught = min(other) <= 0
     return Measurement(
         holds=min(values) > 0,
-        table=({"difference": "clil - cl at N = 1000", "by meta-seed": str(values), **tested(values)},),
+        table=({"difference": "clil - cl at N = 1000", "by meta-seed": str(values), **_recorded.tested(values)},),
         margin=min(values),
         arithmetic=_run.origin,
         refuted_faults=(fault,) if caught else (),
