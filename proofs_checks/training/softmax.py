@@ -26,7 +26,7 @@ CLAIMS = [
     Claim(
         id="training/softmax/plain_beats_curriculum",
         title="Three meta-seeds show that on a softmax regression plain training beats the curriculum after 1000 steps",
-        source="an earlier, independent run, which found plain ahead in the mean at every horizon",
+        source="derived here, from an earlier, independent run with plain ahead in the mean at every horizon",
         statement=(
             "The one-sided paired t test over three meta-seeds finds plain - cl at N = 1000 below 0 at level 0.05. It "
             "does not: here plain is behind on every meta-seed, and two of its three losses rise after 500 steps."
