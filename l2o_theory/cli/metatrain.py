@@ -66,10 +66,10 @@ def metatrain(
         trained = _train(setup, folder, progress, board)
         look = _looked(setup, trained)
     except KeyboardInterrupt:
-        output.insist(
-            f"stopped at meta-update {progress.updates}, {progress.saved} of them are in {folder / _CHECKPOINT}: run "
-            "the same command again to continue"
-        )
+        kept = f"{progress.saved} of them are in {folder / _CHECKPOINT}: run the same command again to continue"
+        if not progress.saved:
+            kept = "before the first checkpoint: the same command begins anew"
+        output.insist(f"stopped at meta-update {progress.updates}, {kept}")
         raise typer.Exit(130) from None
     document = _kept(setup, trained, look, folder, recipe)
     _print(output, setup, trained, look, folder)

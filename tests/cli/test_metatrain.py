@@ -130,6 +130,19 @@ def test_interrupted_and_continued(call, recipe, folder, monkeypatch, tmp_path):
     assert contents(folder) == contents(tmp_path / "whole" / "metatrain" / "tiny")
 
 
+def test_interrupted_before_the_first_checkpoint(call, recipe, folder, monkeypatch):
+    from l2o_theory.metatraining import meta_training
+
+    def interrupt(run, *arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(meta_training._Run, "_update", interrupt)
+    answer = call("metatrain", recipe)
+    assert answer.code == 130
+    assert "stopped at meta-update 0, before the first checkpoint: the same command begins anew" in answer.out
+    assert not (folder / "checkpoint.pt").exists()
+
+
 def test_evolution_and_imitation_by_a_recipe(call, recipe, folder):
     recipe.write_text(
         RECIPE.replace("tasks = 2", 'tasks = 2\nestimator = "pes"\npairs = 3\nsigma = 0.05')
