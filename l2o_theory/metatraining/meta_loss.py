@@ -4,6 +4,10 @@
     log:    sum_t ln(f(x_t) + e)        normalised:  sum_t ln(f(x_t)/(f(x_0) + e) + e),   e = 1e-6
     mean:   the sum of every window divided by its number of steps, for windows of unequal length
 
+A window from x_s to x_e has the terms t = s + 1 .. e. With "final" only the last window of an episode has any: the
+gradients of all others are 0, and move the weights by the memory of the meta-optimizer alone; take a window as long as
+the horizon.
+
 Only values and slopes dL/df(x_t) are needed: with inner gradients held constant the meta-gradient is
 sum_t dL/df(x_t) <grad f(x_t), dx_t/dphi>.
 """
@@ -31,7 +35,7 @@ class MetaLoss:
 
     Attributes:
         kind: see the module; "normalised" is that of L2O-Scale but for its factor 1/K, "mean" that of the step-size
-            paper's experiments.
+            paper's experiments, whose program has the terms t = s .. e - 1.
         data: see `JudgingData`.
 
     Raises:
