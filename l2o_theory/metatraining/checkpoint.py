@@ -27,8 +27,14 @@ def printed(part: object) -> str:
     return re.sub(r" at 0x[0-9a-f]+", "", repr(part))
 
 
+def prints_nothing(part: object) -> bool:
+    """Whether repr gives the class and the address alone, though there are attributes."""
+    return type(part).__repr__ is object.__repr__ and bool(getattr(part, "__dict__", {}))
+
+
 def digest(*parts: object) -> str:
-    """Key of everything that determines a run: tensors by their bytes, dataclasses field by field, else as printed."""
+    """Key of everything that determines a run: tensors by their bytes, dataclasses field by field, objects that do not
+    print what they hold attribute by attribute, else as printed."""
     key = hashlib.sha256()
     for part in leaves(parts):
         if isinstance(part, Tensor):
@@ -37,6 +43,8 @@ def digest(*parts: object) -> str:
         elif dataclasses.is_dataclass(part) and not isinstance(part, type):
             inner = [getattr(part, entry.name) for entry in dataclasses.fields(part)]
             key.update(f"{type(part).__name__} {digest(*inner)}".encode())
+        elif prints_nothing(part):
+            key.update(f"{type(part).__name__} {digest(vars(part))}".encode())
         else:
             key.update(printed(part).encode())
         key.update(b"\0")

@@ -19,7 +19,7 @@ import torch
 from torch import Generator, Tensor
 
 from l2o_theory.errors import InputError
-from l2o_theory.metatraining.checkpoint import digest, load_checkpoint, printed, save_checkpoint
+from l2o_theory.metatraining.checkpoint import digest, load_checkpoint, printed, prints_nothing, save_checkpoint
 from l2o_theory.metatraining.episodes import Episode, Lessons, begin_descent
 from l2o_theory.metatraining.evaluation import run_rule
 from l2o_theory.metatraining.observer import Judgement, MetaUpdate, Observer, WindowKind
@@ -222,6 +222,7 @@ def _identity(
         "first weights": digest(weights),
         "tasks": digest(family),
     }
-    inside = {name: value for name, value in getattr(rule, "__dict__", {}).items() if isinstance(value, Tensor)}
-    parts |= {f"rule's {name}": digest(value) for name, value in inside.items()}  # they are printed to four digits
+    for name, value in getattr(rule, "__dict__", {}).items():
+        if prints_nothing(rule) or isinstance(value, Tensor):  # of a tensor four digits are printed
+            parts[f"rule's {name}"] = digest(value)
     return {**{name: str(part) for name, part in parts.items()}, **recipe.description}

@@ -183,6 +183,42 @@ def test_step_sizes_that_print_alike_are_two_rules(tmp_path: Path) -> None:
         trained(0.0100002)
 
 
+class Scaled:
+    """A rule of a user who wrote no repr."""
+
+    def __init__(self, scale: float) -> None:
+        self.scale = scale
+
+    def init(self, params: Tensor) -> tuple[()]:
+        return ()
+
+    def update(self, params: Tensor, grads: Tensor, state: tuple[()], meta: dict[str, Tensor]) -> tuple[Tensor, tuple]:
+        return params - self.scale * meta["a"] * grads, state
+
+
+class Quadratics:
+    """Likewise, a family."""
+
+    def __init__(self, dimension: int) -> None:
+        self.problem, self.inner = RandomQuadratics(4), QuadraticTasks(RandomQuadratics(dimension))
+        self.draw = self.inner.draw
+
+
+def test_objects_that_do_not_print_what_they_hold_are_told_apart(tmp_path: Path) -> None:
+    weights = {"a": torch.full((), 0.01, dtype=torch.float64)}
+    recipe = Recipe(Curriculum((4,)), updates=1, tasks=2, window=4)
+
+    def trained(scale: float, dimension: int) -> None:
+        meta_train(Scaled(scale), Quadratics(dimension), weights, recipe, checkpoint=tmp_path / "run.pt")
+
+    trained(0.5, 4)
+    trained(0.5, 4)  # other objects at other addresses
+    with pytest.raises(InputError, match="other rule's scale;"):
+        trained(0.6, 4)
+    with pytest.raises(InputError, match="other tasks;"):
+        trained(0.5, 5)
+
+
 class Poisoned:
     """A rule whose meta-gradient is NaN: sqrt of a number that is 0."""
 
