@@ -71,6 +71,12 @@ def draw(config: Configuration, out: Path, found: Found, rivals: Rivals) -> Meas
     return Measurements(numbers, _draw(config, out, rows))
 
 
+def within_range(axes: Any) -> None:
+    """Cut the view to what a difference of two accuracies can be: an interval over two meta-seeds may reach further."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, -1), min(high, 1))
+
+
 def _draw(config: Configuration, out: Path, rows: list[Any]) -> tuple[Path, ...]:
     panels = sorted({(first == "tbv_all", noise) for first, _, noise, _, _ in rows})
     caption = [
@@ -101,4 +107,5 @@ def _draw(config: Configuration, out: Path, rows: list[Any]) -> tuple[Path, ...]
             axes.set(title=title, xticks=range(len(inside)), xticklabels=names, xlim=(-0.6, len(inside) - 0.4))
             axes.set_xlabel("compared with")
         canvas.axes[0, 0].set_ylabel("difference of test accuracies")
+        within_range(canvas.axes[0, 0])
         return canvas.save(out, "differences", columns)

@@ -109,6 +109,7 @@ def _draw(config: Configuration, out: Path, found: dict[Any, Any], rivals: dict[
         seen.set(xticks=range(len(noises)), xticklabels=[f"noise {noise:g}" for noise in noises])
         for axes in (told, seen):
             axes.axhline(0, color="#8C8C8C", linewidth=0.6)
+        _differences.within_range(seen)
         return canvas.save(out, "prediction", columns)
 
 
