@@ -55,7 +55,8 @@ def metatrain(
 
     output = Output(json_wanted=json, quiet=quiet)
     began = time.perf_counter()
-    setup = load_recipe(recipe, seed=seed, device=device, dtype=dtype)
+    place, kind = (None if choice is None else choice.value for choice in (device, dtype))
+    setup = load_recipe(recipe, seed=seed, device=place, dtype=kind)
     folder = out / "metatrain" / recipe.stem
     board = _board(folder) if tensorboard else []
     _prepare(folder, fresh)

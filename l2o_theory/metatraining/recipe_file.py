@@ -122,7 +122,8 @@ def load_recipe(
     """
     top = Table.read(Path(path))
     own = top.integer("seed", 0, least=0)
-    place, kind = device or top.text("device", "cpu"), dtype or top.choice("dtype", _DTYPES, "float64")
+    own_device, own_dtype = top.text("device", "cpu"), top.choice("dtype", _DTYPES, "float64")
+    place, kind = device or own_device, dtype or own_dtype
     sections = {name: top.table(name) for name in _SECTIONS}
     top.finish(inside=False)  # a misspelt table is told as such, not as one that lacks its keys
     if kind not in _DTYPES:
@@ -188,6 +189,7 @@ def _imitation(table: Table, arithmetic: Arithmetic) -> Imitation | None:
     for entry in table.tables("teachers"):
         rule = HAND_WRITTEN[entry.choice("name", HAND_WRITTEN)]()
         numbers = entry.arguments(rule.meta)
+        entry.number("step_size", 1.0, above=0)  # the rules take any number
         with entry.naming():
             teachers.append(Teacher(rule, rule.meta(**numbers, dtype=arithmetic.dtype, device=arithmetic.device)))
     with table.naming():

@@ -28,7 +28,8 @@ class SubsetTasks:
         training: training samples per task.
         validation: further samples per task, held out; 0 for none.
         size: samples per minibatch; the last few of an epoch that fill none are left out of it.
-        noise: rate of label noise, over training and validation samples together, before they are split.
+        noise: rate of label noise, over training and validation samples together, before they are split; drawn for
+            every task. The program draws it once, over all data, so that the count in a subset is that in the mean.
 
     Raises:
         InputError: more samples than there are, or a minibatch larger than the training set.

@@ -169,6 +169,16 @@ def test_a_bad_recipe_is_one_line_before_any_work(call, recipe, tmp_path, old, n
     assert not (tmp_path / "l2o_results").exists()
 
 
+def test_a_device_that_is_not_there(call, recipe, monkeypatch):
+    from l2o_theory.metatraining import recipe_file
+
+    def absent(*_, device):
+        raise RuntimeError(device)
+
+    monkeypatch.setattr(recipe_file.torch, "empty", absent)
+    refused(call("metatrain", recipe, "--device", "cuda"), "device 'cuda' is not available to torch here")
+
+
 def test_no_recipe_and_no_folder(call, recipe, tmp_path):
     refused(call("metatrain", "missing.toml"), "cannot read the recipe missing.toml")
     (tmp_path / "file").write_text("a file where a folder is wanted")

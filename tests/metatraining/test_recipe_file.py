@@ -150,9 +150,11 @@ def test_what_is_left_out_is_as_in_recipe(recipe: Path) -> None:
 
 
 def test_arguments_replace_what_the_file_says(recipe: Path) -> None:
-    recipe.write_text("seed = 5\n" + PLAIN)
+    recipe.write_text('seed = 5\ndevice = "warp"\ndtype = "float64"\n' + PLAIN)  # no such device: unless it is replaced
     setup = load_recipe(recipe, seed=6, dtype="float32", device="cpu")
-    assert setup.seed == 6
+    assert (setup.seed, setup.device) == (6, "cpu")
+    assert setup.weights["linear.weight"].dtype == torch.float32
+    recipe.write_text("seed = 5\n" + PLAIN)
     assert not torch.equal(
         setup.weights["linear.weight"], load_recipe(recipe, dtype="float32").weights["linear.weight"]
     )
@@ -303,6 +305,12 @@ BAD = [
         '[imitation]\nshares = [1.5]\nteachers = [{ name = "adam" }]\n[optimizer]',
         "[imitation] wanted teachers and probabilities in [0, 1]",
         "1.5",
+    ),
+    (
+        "[optimizer]",
+        '[imitation]\nshares = [0.5]\nteachers = [{ name = "adam", step_size = -0.1 }]\n[optimizer]',
+        "[imitation.teachers[0]] step_size must be a number > 0, got -0.1",
+        "change it",
     ),
     ("[curriculum]", "[curriculum", "is not TOML", "line"),
 ]
