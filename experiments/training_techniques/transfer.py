@@ -51,9 +51,10 @@ def _draw(config: Configuration, out: Path, results: dict[str, Any], figure: str
     names = list(results["rivals"]["Adam"][last]["tests"])
     caption = [
         f"Training on {names[0]}, {config[f'{task}.updates']} meta-updates at most; tests: {config[f'{task}.runs']} "
-        f"runs there and {config[f'{task}.transfer_runs']} elsewhere. Line and band: median and",
-        f"range of {config[f'{task}.seeds']} meta-seeds. Thin: rivals whose step size was tuned for {last} steps on "
-        "training tasks, with as many inner steps as one meta-training.",
+        f"runs there and {config[f'{task}.transfer_runs']} elsewhere. Line and band: median",
+        f"and range of {config[f'{task}.seeds']} meta-seeds. Thin: rivals whose step size was tuned for {last} steps "
+        "on training tasks, with as many inner",
+        "steps as one meta-training. Curves far above the loss at the start are cut off.",
     ]
     columns: dict[str, list[Any]] = {"optimizee": [], "optimizer": [], "meta_seed": [], "step": [], "ln_mean_loss": []}
     with Canvas(1, len(names), height=2.9, seed=config["seed"], caption=caption, key="") as canvas:
