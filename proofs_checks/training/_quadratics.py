@@ -1,4 +1,8 @@
-"""What the experiment training_techniques found on the quadratics with these arms: an excerpt of its numbers."""
+"""What the experiment training_techniques found on the quadratics with these arms: an excerpt of its numbers.
+
+Put together from runs made one by one, with the library as of commit f0df488 or a little earlier. Later commits round
+otherwise, and meta-training amplifies that: the same seed need not end in the same weights today.
+"""
 
 from typing import Any
 
