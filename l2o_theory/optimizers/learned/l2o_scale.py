@@ -85,7 +85,8 @@ class L2OScale:
     """The rule; its 8349 weights are the meta-parameters (`meta`).
 
     Attributes:
-        seed: of the initial logarithmic rates: U(ln 1e-6, ln 1e-2)/2 per coordinate plus one such number for all.
+        seed: of the initial logarithmic rates: U(ln 1e-6, ln 1e-2)/2 per coordinate plus one such number for all. A
+            rule is a pure function: all tasks of one shape start with the same rates, where the program draws anew.
     """
 
     seed: int = 0
