@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from l2o_theory.errors import InputError
 from l2o_theory.metatraining.comparison import (
     Interval,
+    _added,
     level,
     one_sided_p,
     paired_difference,
@@ -186,6 +187,12 @@ def test_without_meta_seeds_there_is_no_interval_over_them() -> None:
 def test_what_cannot_be_compared_is_refused(losses: list[float], other: list[float], told: str) -> None:
     with pytest.raises(InputError, match=told):
         paired_difference(losses, other)
+
+
+def test_both_variances_are_added_with_their_degrees_of_freedom() -> None:
+    # variance of the mean over 2 meta-seeds 1, over 4 tasks 3: 4^2/(1/1 + 9/3) = 4 degrees, whose t_0.975 is 2.776445
+    found = _added(np.array([0.0, 2.0]), 3.0, 4, 0.95)
+    assert (found.value, found.low) == pytest.approx((1.0, 1 - 2.776445 * 2), rel=1e-6)
 
 
 def test_tasks_solved_exactly_bound_nothing() -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Generator
 
 from l2o_theory.errors import InputError
+from l2o_theory.metatraining.evaluation import run_rule
 from l2o_theory.metatraining.tasks import QuadraticTasks
 from l2o_theory.metatraining.tuning import Tuned, tune
 from l2o_theory.optimizers import Adam, GradientDescent, HeavyBall
@@ -53,6 +54,16 @@ def test_the_budget_is_spent_and_counted() -> None:
     assert counting.taken == tuned.inner_steps
     assert counting.taken != len(RATES) * 30 * 40  # planted: the refinement is not counted
     assert len(tuned.rates) == len(tuned.scores) == 7
+
+
+@pytest.mark.parametrize("last", [1, 20])
+def test_the_score_is_the_mean_over_the_last_steps(last: int) -> None:
+    tuned, rule = found(last=last), GradientDescent()
+    draw = FAMILY.draw(tuned.tasks, 30, Generator().manual_seed(1))
+    losses = run_rule(rule, FAMILY.problem, rule.meta(1e-2), draw, 30, at=range(31))
+    score = tuned.scores[tuned.rates.index(1e-2)]
+    assert score == pytest.approx(float(losses[31 - last :].mean()), rel=1e-12)
+    assert score != pytest.approx(float(losses[30 - last :].mean()), rel=1e-6)  # planted: one step too many
 
 
 def test_gradient_descent_gets_the_step_of_a_scan() -> None:

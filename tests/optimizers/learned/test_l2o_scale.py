@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -131,3 +133,45 @@ def test_vmap_and_gradients_in_every_weight() -> None:
 def test_meta_of_another_rule_is_refused() -> None:
     with pytest.raises(InputError, match="weights of L2O-Scale"):
         RULE.update(START, START, RULE.init(START), {"step_size": torch.tensor(0.1)})
+
+
+def test_initial_weights() -> None:
+    meta = RULE.meta(torch.Generator().manual_seed(0))
+    told = {"decay_bias": 2.2, "square_decay_bias": 3.2, "output_scale": -1.0, "carry": 3.2, "shortcut": 0.25}
+    told |= {f"{level}.gates_bias": 2.2 for level in ("parameter", "tensor", "global")}
+    told |= dict.fromkeys(("decay", "square_decay", "rate", "rate_bias"), 0.0)
+    told |= {name: 0.0 for name in meta if name.endswith("bias") and name not in told}
+    for name, value in told.items():
+        assert bool((meta[name] == value).all()), name
+    starts = torch.cat([meta[f"{level}.start"] for level in ("parameter", "tensor", "global")])
+    assert 0.9 < float(starts.abs().max()) <= 1  # 50 draws of U(-1, 1)
+    drawn = [meta[name] * meta[name].shape[0] ** 0.5 for name in meta if name not in told and "start" not in name]
+    together = torch.cat([part.reshape(-1) for part in drawn])
+    assert float(together.std()) == pytest.approx(0.5, abs=0.02)  # 0.5/sqrt(2 * 7900) = 0.004 is one sd
+
+
+def test_initial_rates_are_half_a_number_per_coordinate_plus_half_a_common_one() -> None:
+    low, high = math.log(1e-6) / 2, math.log(1e-2) / 2
+    common = []
+    for seed in range(40):
+        rates = L2OScale(seed).init(torch.zeros(4000))["tensors"][""]["rate"]
+        assert float(rates.max() - rates.min()) == pytest.approx(high - low, abs=0.02)  # gaps of 4.6/4000 at the ends
+        common.append(float(rates.min()) - low)
+    assert low - 0.02 < min(common) < low + 1  # 40 draws from an interval of 4.6
+    assert high - 1 < max(common) < high + 0.02
+
+
+def test_gradients_pass_the_clip_of_the_rates() -> None:
+    start = torch.zeros(3, dtype=torch.float64)
+    state = RULE.init(start)
+    state["tensors"][""]["rate"] = torch.full((3,), 40.0, dtype=torch.float64)
+    meta = RULE.meta(torch.Generator().manual_seed(0))
+
+    def carried(meta: dict[str, Tensor]) -> Tensor:
+        rate: Tensor = RULE.update(start, start + 1, state, meta)[1]["tensors"][""]["rate"]
+        return rate.sum()
+
+    share = 1 / (1 + math.exp(-3.2))
+    gradient, value = torch.func.grad_and_value(carried)(meta)
+    assert float(value) == pytest.approx(3 * (share * 40 + (1 - share) * 33), rel=1e-12)
+    assert float(gradient["rate_bias"]) == pytest.approx(3 * (1 - share), rel=1e-12)  # 0 through the clip itself

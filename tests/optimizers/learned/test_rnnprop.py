@@ -93,3 +93,12 @@ def test_meta_of_another_rule_is_refused() -> None:
     x = torch.ones(1, dtype=torch.float64)
     with pytest.raises(InputError, match=r"meta must hold input\.weight"):
         RULE.update(x, x, RULE.init(x), {"step_size": torch.tensor(0.1)})
+
+
+def test_initial_weights() -> None:
+    for name, fan_in in (("input.weight", 2), ("lstm1.weight", 40), ("lstm2.weight", 40), ("linear.weight", 20)):
+        scaled = META[name] * fan_in**0.5
+        assert float(scaled.abs().max()) <= 2  # cut at two standard deviations
+        assert float(scaled.std()) == pytest.approx(0.88, abs=0.3)  # 20 weights or more: one sd is 0.14
+    assert not META["input.bias"].any()
+    assert not META["linear.bias"].any()
