@@ -3,7 +3,7 @@
     python examples/train_a_learned_optimizer.py            # about two minutes on a laptop
 
 It learns on softmax regressions of 4 x 4 digits from fresh starts, 100 steps each, and is then asked for more: digits
-that it has not seen, and twice the steps. Needs scikit-learn for the digits: pip install 'l2o-theory[data]'.
+that it has not seen, and twice the steps.
 """
 
 import tempfile

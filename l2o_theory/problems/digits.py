@@ -18,14 +18,12 @@ def load_digits(pool: int = 1, *, dtype: torch.dtype = torch.float64) -> Dataset
         dtype: of the pixels.
 
     Raises:
-        InputError: another `pool`, or scikit-learn is not installed.
+        InputError: another `pool`.
     """
     if pool not in (1, 2, 4):
         raise InputError(f"pool must be 1, 2 or 4, a divisor of the side {_SIDE}, got {pool!r}")
-    try:
-        from sklearn.datasets import load_digits as load
-    except ImportError:
-        raise InputError("the digits come with scikit-learn, not installed; pip install 'l2o-theory[data]'") from None
+    from sklearn.datasets import load_digits as load
+
     images, labels = load(return_X_y=True)
     side = _SIDE // pool
     pixels = torch.from_numpy(images).to(dtype).reshape(-1, side, pool, side, pool).mean((2, 4)) / 16

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import sys
 
 import numpy as np
 import pytest
@@ -29,10 +28,7 @@ def test_pooling_is_a_mean_over_squares() -> None:
     assert not np.array_equal(pooled[:, 0, 0, 1], full[:, 0, :2, 0:2].mean((1, 2)))  # planted: the square beside it
 
 
-def test_without_scikit_learn_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(InputError, match=r"pip install 'l2o-theory\[data\]'"):
-        load_digits()
+def test_a_pool_that_does_not_divide_the_side_is_refused() -> None:
     with pytest.raises(InputError, match="pool"):
         load_digits(pool=3)
 
