@@ -7,7 +7,7 @@ Andrychowicz et al., arXiv 1606.04474; sizes, features and initialisation as in 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -55,7 +55,7 @@ class LSTMRule:
     layers: int = 2
     output_scale: float = 0.01
     k: float = 5.0
-    once: bool = False
+    once: bool = field(default=False, repr=False)
     is_coordinatewise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

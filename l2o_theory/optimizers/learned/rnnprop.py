@@ -12,7 +12,7 @@ code treats both inputs as constants in back-propagation: meta-gradients with or
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
@@ -43,7 +43,7 @@ class RNNprop:
         once: of `LSTMCell`: faster, for one derivative in reverse mode.
     """
 
-    once: bool = False
+    once: bool = field(default=False, repr=False)
     is_coordinatewise: ClassVar[bool] = True
 
     def meta(
