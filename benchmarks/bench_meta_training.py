@@ -27,7 +27,6 @@ import os
 import resource
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -36,6 +35,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from peer import Peer, Timing, timing
 from torch import Tensor, nn
 
 from l2o_theory.metatraining.meta_loss import MetaLoss
@@ -128,44 +128,8 @@ def median_times(runs: dict[str, Callable[[], object]]) -> dict[str, float]:
     return {name: statistics.median(values[1:]) for name, values in times.items()}  # the first run warms up
 
 
-Timing = tuple[float, float]
-"""Seconds by the clock, and of processor time."""
-
-
-def timing(task: Callable[[], object]) -> Timing:
-    begun, worked = time.perf_counter(), time.process_time()
-    task()
-    return time.perf_counter() - begun, time.process_time() - worked
-
-
 def median(timings: list[Timing], which: int) -> float:
     return statistics.median(timing[which] for timing in timings[2:])  # the first two warm up
-
-
-class Peer:
-    """A process with jax; `time` asks it for one meta-update."""
-
-    def __init__(self, python: str, folder: Path, threads: int) -> None:
-        self.folder = folder
-        self.process = subprocess.Popen(
-            [python, str(Path(__file__).with_name("jax_scan_peer.py")), str(folder), str(threads)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "OMP_NUM_THREADS")},
-            text=True,
-        )
-        assert self.process.stdout is not None
-        self.name = self.process.stdout.readline().strip()
-
-    def time(self, variant: str) -> Timing:
-        """One meta-update, as the peer saw it."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(f"{variant}\n")
-        self.process.stdin.flush()
-        clock, worked = map(float, self.process.stdout.readline().split())
-        return clock, worked
 
 
 def saved(folder: Path, draw: Draw, meta: dict[str, Tensor]) -> None:
@@ -196,7 +160,7 @@ def race_jax(python: str, family: TaskFamily, draw: Draw, meta: dict[str, Tensor
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as name:
         saved(Path(name), draw, meta)
-        peers = [Peer(python, Path(name), threads) for threads in (1, cores)]
+        peers = [Peer(python, "jax_scan_peer.py", name, threads) for threads in (1, cores)]
         if not all(peer.name for peer in peers):
             print(f"jax: {python} cannot run jax_scan_peer.py; its bar is NOT MEASURED, which counts as missed")
             return False

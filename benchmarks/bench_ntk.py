@@ -31,14 +31,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from peer import Peer, Timing, timing
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 
@@ -60,16 +58,6 @@ def drawn(width: int, hidden: int, samples: int, outputs: int) -> tuple[nn.Seque
     for before, after in pairwise(sizes):
         layers += [nn.Linear(before, after), nn.ReLU()]
     return nn.Sequential(*layers[:-1]), torch.randn(samples, INPUTS)
-
-
-Timing = tuple[float, float]
-"""Seconds by the clock, and of processor time."""
-
-
-def timing(task: Callable[[], Any]) -> Timing:
-    begin, worked = time.perf_counter(), time.process_time()
-    task()
-    return time.perf_counter() - begin, time.process_time() - worked
 
 
 def median(timings: list[Timing]) -> Timing:
@@ -109,31 +97,6 @@ class Floor:
         return once[0] + twice[0] / 2, once[1] + twice[1] / 2
 
 
-class NeuralTangents:
-    """A peer process; `time` asks it for one call."""
-
-    def __init__(self, python: str, folder: Path, threads: int, axes: str) -> None:
-        self.process = subprocess.Popen(
-            [python, str(Path(__file__).with_name("neural_tangents_peer.py")), str(folder), str(threads), axes],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "OMP_NUM_THREADS")},
-            text=True,
-        )
-        assert self.process.stdout is not None
-        self.name = self.process.stdout.readline().strip()
-
-    def time(self, case: str) -> Timing:
-        """One call, as the peer saw it."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(f"{case}\n")
-        self.process.stdin.flush()
-        clock, worked = map(float, self.process.stdout.readline().split())
-        return clock, worked
-
-
 def saved(folder: Path, case: str, module: nn.Sequential, x: Tensor) -> None:
     layers = [layer for layer in module if isinstance(layer, nn.Linear)]
     arrays = {f"w{i}": layer.weight.detach().numpy() for i, layer in enumerate(layers)}
@@ -164,7 +127,7 @@ def against_promise(one: Timing, several: Timing, own: Timing, floor: Timing, ba
     return min(ratios) > 1
 
 
-def race(case: str, folder: Path, peers: list[NeuralTangents]) -> bool:
+def race(case: str, folder: Path, peers: list[Peer]) -> bool:
     sizes, (bar_peer, bar_torch) = CASES[case]
     module, x = drawn(*sizes)
     saved(folder, case, module, x)
@@ -229,7 +192,7 @@ def main() -> int:
         peers = []
         if options.neural_tangents:
             settings = [(threads, axes) for axes in ("none", "0") for threads in (1, 0)]
-            peers = [NeuralTangents(options.neural_tangents, Path(name), *setting) for setting in settings]
+            peers = [Peer(options.neural_tangents, "neural_tangents_peer.py", name, *setting) for setting in settings]
             if not all(peer.name for peer in peers):
                 print(f"{options.neural_tangents} cannot import jax and neural_tangents: its rows are skipped")
                 peers = []

@@ -20,13 +20,10 @@ Trio = tuple[str, str, int]
 
 def tested(values: Sequence[float]) -> dict[str, float]:
     """Mean, 95 percent interval of Student's t, and the one-sided p of a mean below 0."""
-    from scipy.stats import t
+    from l2o_theory.metatraining.comparison import one_sided_p, student_interval
 
-    count = len(values)
-    mean = sum(values) / count
-    error = (sum((v - mean) ** 2 for v in values) / (count - 1) / count) ** 0.5
-    reach = float(t.ppf(0.975, count - 1)) * error
-    return {"mean": mean, "low": mean - reach, "high": mean + reach, "p": float(t.cdf(mean / error, count - 1))}
+    found = student_interval(values)
+    return {"mean": found.value, "low": found.low, "high": found.high, "p": one_sided_p(values)}
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,7 @@ def test_a_bad_recipe_is_one_line_before_any_work(call, recipe, tmp_path, old, n
     assert not (tmp_path / "l2o_results").exists()
 
 
-def test_a_device_that_is_not_there(call, recipe, monkeypatch):
+def test_a_device_that_is_not_there(call, recipe, tmp_path, monkeypatch):
     from l2o_theory.metatraining import recipe_file
 
     def absent(*_, device):
@@ -177,12 +177,15 @@ def test_a_device_that_is_not_there(call, recipe, monkeypatch):
 
     monkeypatch.setattr(recipe_file.torch, "empty", absent)
     refused(call("metatrain", recipe, "--device", "cuda"), "device 'cuda' is not available to torch here")
+    assert not (tmp_path / "l2o_results").exists()
 
 
 def test_no_recipe_and_no_folder(call, recipe, tmp_path):
     refused(call("metatrain", "missing.toml"), "cannot read the recipe missing.toml")
     (tmp_path / "file").write_text("a file where a folder is wanted")
     refused(call("metatrain", recipe, "--out", "file"), "cannot write", "--out DIR")
+    assert (tmp_path / "file").read_text() == "a file where a folder is wanted"
+    assert not (tmp_path / "l2o_results").exists()
 
 
 def test_a_checkpoint_of_another_architecture_or_plan(call, recipe, folder):

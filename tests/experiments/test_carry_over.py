@@ -18,7 +18,6 @@ from l2o_theory.errors import InputError
 from l2o_theory.figures import list_experiments, reproduce
 from l2o_theory.figures.configuration import load_configuration
 from l2o_theory.metagradients import first_order, truncated, unroll
-from l2o_theory.metatraining import student_interval
 from l2o_theory.metatraining.tasks import QuadraticTasks
 from l2o_theory.optimizers import LSTMRule
 from l2o_theory.problems import RandomQuadratics
@@ -254,13 +253,25 @@ def test_committed_effects_are_those_of_this_configuration_and_judged_by_student
         assert len(cells) == 12
         for cell, values in cells.items():
             assert len(values) == config[f"arms.{cell.partition('.')[0]}_seeds"]
-            told = student_interval(values)
-            assert claims.interval(values) == pytest.approx((told.value, told.low, told.high), rel=1e-9, abs=1e-15)
     # every trained optimizer is asked, and one outside the range is enough
     assert len(claims.rows(("bias", "trained", "", 0.5, math.inf))) == 6
     assert (
         claims.slack(("bias", "trained", "", 0.5, math.inf)) > 0 > claims.slack(("bias", "trained", "", 0.7, math.inf))
     )
+
+
+def test_an_interval_across_the_end_of_the_range_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    claims = load_plugin(plugin_folder("proofs_checks") / "training" / "carry_over.py")
+    values = [0.70, 0.75, 0.80]
+    quantile = 0.95 / math.sqrt(2 * 0.975 * 0.025)  # of Student's t with 2 degrees of freedom, in closed form
+    reach = quantile * 0.05 / math.sqrt(3)  # the values have standard deviation 0.05
+    monkeypatch.setitem(claims.RECORD["effects"], "planted", {"quadratics.lstm.trained": values})
+    (row,) = claims.rows(("planted", "trained", "", 0, 1))
+    assert (row["mean"], row["low"], row["high"]) == pytest.approx((0.75, 0.75 - reach, 0.75 + reach), rel=1e-12)
+    assert claims.holds(("planted", "trained", "", 0.6, 0.9))
+    assert not claims.holds(("planted", "trained", "", 0.9, 1.0))
+    with pytest.raises(InputError, match="add meta-seeds"):
+        claims.holds(("planted", "trained", "", 0.7, 0.9))
 
 
 @pytest.mark.slow
